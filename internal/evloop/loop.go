@@ -1,0 +1,289 @@
+package evloop
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Events is a set of readiness conditions.
+type Events uint32
+
+// The conditions that a handler can want, and those it is told without asking.
+const (
+	Readable  Events = unix.EPOLLIN
+	Writable  Events = unix.EPOLLOUT
+	PeerEnded Events = unix.EPOLLRDHUP // the peer sent FIN; wanted explicitly
+	Broken    Events = unix.EPOLLERR   // always told
+	HungUp    Events = unix.EPOLLHUP   // always told: both directions are down
+)
+
+// Has tells whether any condition of want is in e.
+func (e Events) Has(want Events) bool { return e&want != 0 }
+
+// Handler is told, on the loop's thread, what its descriptor is ready for. It
+// may close any descriptor of the loop, its own included.
+type Handler interface{ Ready(ready Events) }
+
+const (
+	batch      = 64        // events taken from the kernel at once
+	scratchLen = 256 << 10 // the shared read buffer
+)
+
+// slot is what the loop knows of a descriptor. The generation tells an event
+// that was already in the batch from one for a descriptor opened since.
+type slot struct {
+	handler Handler
+	want    Events
+	gen     uint32
+}
+
+// Loop is one epoll instance and its timers.
+type Loop struct {
+	epoll   int
+	wake    int
+	slots   []slot
+	open    int
+	timers  timerHeap
+	scratch []byte
+	events  [batch]unix.EpollEvent
+	stopped bool
+
+	mu     sync.Mutex
+	posted []func()
+	closed bool // no further Post is accepted
+}
+
+// New makes a loop. It holds two descriptors until [Loop.Run] returns or
+// [Loop.Discard] is called.
+func New() (*Loop, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create: %w", err)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		unix.Close(ep)
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	l := &Loop{epoll: ep, wake: wake, scratch: make([]byte, scratchLen)}
+	if err := l.Add(wake, Readable, wakeHandler{l}); err != nil {
+		l.Discard()
+		return nil, err
+	}
+	l.open = 0 // the loop's own does not count
+	return l, nil
+}
+
+// Scratch returns the loop's shared buffer (256 KiB), for the duration of one
+// call of a handler. No one may keep a part of it.
+func (l *Loop) Scratch() []byte { return l.scratch }
+
+// Open returns the number of descriptors that the loop watches.
+func (l *Loop) Open() int { return l.open }
+
+// Add begins to watch fd, which must be non-blocking. Want may be 0: errors and
+// hang-ups are told all the same.
+func (l *Loop) Add(fd int, want Events, h Handler) error {
+	for fd >= len(l.slots) {
+		l.slots = append(l.slots, slot{})
+	}
+	s := &l.slots[fd]
+	if s.handler != nil {
+		return fmt.Errorf("evloop: descriptor %d is watched already", fd)
+	}
+	s.gen++
+	ev := unix.EpollEvent{Events: uint32(want), Fd: int32(fd), Pad: int32(s.gen)}
+	if errno := epollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &ev); errno != 0 {
+		return fmt.Errorf("epoll_ctl add: %w", errno)
+	}
+	s.handler, s.want = h, want
+	l.open++
+	return nil
+}
+
+// Want changes what fd is watched for; no system call when nothing changes.
+func (l *Loop) Want(fd int, want Events) error {
+	if fd < 0 || fd >= len(l.slots) || l.slots[fd].handler == nil {
+		return fmt.Errorf("evloop: descriptor %d is not watched", fd)
+	}
+	s := &l.slots[fd]
+	if s.want == want {
+		return nil
+	}
+	ev := unix.EpollEvent{Events: uint32(want), Fd: int32(fd), Pad: int32(s.gen)}
+	if errno := epollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &ev); errno != 0 {
+		return fmt.Errorf("epoll_ctl mod: %w", errno)
+	}
+	s.want = want
+	return nil
+}
+
+// Remove stops watching fd and leaves it open.
+func (l *Loop) Remove(fd int) {
+	if l.forget(fd) {
+		var ev unix.EpollEvent
+		epollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, &ev)
+	}
+}
+
+// Close stops watching fd and closes it.
+func (l *Loop) Close(fd int) {
+	l.forget(fd)
+	CloseSocket(fd) // closing the last descriptor of a socket removes it from epoll
+}
+
+func (l *Loop) forget(fd int) bool {
+	if fd < 0 || fd >= len(l.slots) || l.slots[fd].handler == nil {
+		return false
+	}
+	l.slots[fd].handler = nil
+	l.slots[fd].gen++
+	l.open--
+	return true
+}
+
+// Post runs f on the loop's thread at its next turn. It may be called from any
+// goroutine, and reports false when the loop has ended: f will not run then.
+func (l *Loop) Post(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.posted = append(l.posted, f)
+	if len(l.posted) == 1 {
+		one := [8]byte{1}
+		unix.Write(l.wake, one[:]) // fails only when it is already signalled
+	}
+	return true
+}
+
+// Stop makes [Loop.Run] return at its next turn. Any goroutine may call it, any
+// number of times.
+func (l *Loop) Stop() { l.Post(func() { l.stopped = true }) }
+
+// Run serves the loop on a thread of its own until [Loop.Stop], then closes every
+// descriptor that it still watches. It returns an error only when the kernel
+// refuses to poll.
+func (l *Loop) Run() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer l.Discard()
+	// Without this the kernel may round a wait up by 50 µs to group wake-ups.
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("prctl PR_SET_TIMERSLACK: %w", err)
+	}
+	for !l.stopped {
+		now := Now()
+		l.expire(now)
+		n, errno := l.poll()
+		if errno != 0 && errno != unix.EINTR {
+			return fmt.Errorf("epoll_wait: %w", errno)
+		}
+		for i := 0; i < n && !l.stopped; i++ {
+			l.dispatch(&l.events[i])
+			// A batch of slow handlers must not make the timers late.
+			if len(l.timers) > 0 {
+				if now := Now(); l.timers[0].at <= now {
+					l.expire(now)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Loop) dispatch(ev *unix.EpollEvent) {
+	s := &l.slots[ev.Fd]
+	if s.handler != nil && s.gen == uint32(ev.Pad) {
+		s.handler.Ready(Events(ev.Events))
+	}
+}
+
+// poll takes what is ready, first without waiting and raw, then, when there was
+// nothing, by a wait that gives the processor back to Go's scheduler.
+func (l *Loop) poll() (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
+		uintptr(unsafe.Pointer(&l.events[0])), batch, 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	if n > 0 || l.stopped {
+		return int(n), 0
+	}
+	var limit *unix.Timespec
+	if len(l.timers) > 0 {
+		left := l.timers[0].at - Now()
+		if left <= 0 {
+			return 0, 0
+		}
+		ts := unix.NsecToTimespec(left)
+		limit = &ts
+	}
+	n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll),
+		uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(unsafe.Pointer(limit)), 0, 0)
+	if errno == unix.ENOSYS { // Linux before 5.11: milliseconds, rounded up
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
+			uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(milliseconds(limit)), 0, 0)
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
+func milliseconds(limit *unix.Timespec) int {
+	if limit == nil {
+		return -1
+	}
+	return int((limit.Nano() + 999_999) / 1_000_000)
+}
+
+// Discard closes every descriptor that the loop watches and its own; for a loop
+// that was made and never run. Calling it again does nothing.
+func (l *Loop) Discard() {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.closed = true
+	l.posted = nil
+	l.mu.Unlock()
+	for fd := range l.slots {
+		if l.slots[fd].handler != nil && fd != l.wake {
+			l.Close(fd)
+		}
+	}
+	unix.Close(l.wake)
+	unix.Close(l.epoll)
+}
+
+type wakeHandler struct{ loop *Loop }
+
+// Ready runs what was posted.
+func (w wakeHandler) Ready(Events) {
+	l := w.loop
+	var count [8]byte
+	if _, err := unix.Read(l.wake, count[:]); err != nil && !errors.Is(err, unix.EAGAIN) {
+		return
+	}
+	l.mu.Lock()
+	todo := l.posted
+	l.posted = nil
+	l.mu.Unlock()
+	for _, f := range todo {
+		f()
+	}
+}
+
+func epollCtl(ep, op, fd int, ev *unix.EpollEvent) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd),
+		uintptr(unsafe.Pointer(ev)), 0, 0)
+	return errno
+}

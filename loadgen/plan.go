@@ -1,0 +1,155 @@
+package loadgen
+
+import (
+	"net/netip"
+	"time"
+)
+
+// The plan is what the controller tells an agent, and the report what the agent
+// answers. Both travel as JSON over the bus. All times of day are wall-clock
+// nanoseconds since 1970 (UTC).
+
+// Assignment is an agent's part in a trial; it is given once, before the first
+// step.
+type Assignment struct {
+	Agent   int              `json:"agent"`  // 0 … Agents-1
+	Agents  int              `json:"agents"` // connection i belongs to agent i mod Agents
+	Workers int              `json:"workers"`
+	Seed    uint64           `json:"seed"`    // of this trial, the same for all agents
+	Addrs   []netip.AddrPort `json:"addrs"`   // where to dial; connection i takes Addrs[i mod len]
+	Sources []netip.Addr     `json:"sources"` // local addresses, in turn; empty: the kernel's choice
+	Host    string           `json:"host"`    // Host header
+	Path    string           `json:"path"`
+}
+
+// StepPlan is one execution of a step. Exactly one of the kinds is set.
+type StepPlan struct {
+	Serial    int    `json:"serial"` // from 1, counts executions within the trial
+	ID        string `json:"id"`
+	Iteration int    `json:"iteration"`
+	Group     string `json:"group"` // empty: every group
+	StartAt   int64  `json:"start_at"`
+
+	Connect *ConnectPlan `json:"connect,omitempty"`
+	Send    *SendPlan    `json:"send,omitempty"`
+	Hold    *HoldPlan    `json:"hold,omitempty"`
+	Close   *ClosePlan   `json:"close,omitempty"`
+}
+
+// ConnectPlan opens connections First … First+Count-1 of the group, number k at
+// StartAt + k/Rate.
+type ConnectPlan struct {
+	First       uint32            `json:"first"`
+	Count       int               `json:"count"`
+	Rate        float64           `json:"rate"`
+	Timeout     time.Duration     `json:"timeout"`
+	OnTimeout   string            `json:"on_timeout"`
+	Path        string            `json:"path"`
+	Headers     map[string]string `json:"headers"`
+	Subprotocol string            `json:"subprotocol"`
+}
+
+// SendPlan sends messages over the members of the group. Message n goes to a
+// member drawn uniformly by Seed, the same whatever the number of agents; one
+// drawn for a member that is not open when the step starts is not scheduled at
+// all (the rate shrinks in proportion).
+type SendPlan struct {
+	Seed      uint64        `json:"seed"`
+	Members   Set           `json:"members"`
+	Rate      float64       `json:"rate"`
+	Every     time.Duration `json:"every"`
+	Phase     string        `json:"phase"`
+	Size      Size          `json:"size"`
+	Warmup    time.Duration `json:"warmup"` // before the window; not counted
+	For       time.Duration `json:"for"`    // the window
+	Drain     time.Duration `json:"drain"`  // longest wait for answers after it
+	Arrivals  string        `json:"arrivals"`
+	Text      bool          `json:"text"`
+	Fragments int           `json:"fragments"`
+}
+
+// Size is a distribution of message sizes in bytes: one value, a uniform range
+// (Min < Max), or a weighted choice.
+type Size struct {
+	Min     int       `json:"min"`
+	Max     int       `json:"max"`
+	Bytes   []int     `json:"bytes,omitempty"`
+	Weights []float64 `json:"weights,omitempty"`
+}
+
+// HoldPlan watches idle connections.
+type HoldPlan struct {
+	For       time.Duration `json:"for"`
+	PingEvery time.Duration `json:"ping_every"`
+}
+
+// ClosePlan closes exactly these connections of the group.
+type ClosePlan struct {
+	Which Set    `json:"which"`
+	How   string `json:"how"` // clean | fin | reset
+	// Timeout bounds the wait for the peer's half of a clean close.
+	Timeout time.Duration `json:"timeout"`
+}
+
+// Counts are what happened, as plain sums that add up over agents.
+type Counts struct {
+	Attempted     int64            `json:"attempted"`
+	Opened        int64            `json:"opened"`
+	Scheduled     int64            `json:"scheduled"`
+	Sent          int64            `json:"sent"`
+	Answered      int64            `json:"answered"`
+	Received      int64            `json:"received"`
+	Unanswered    int64            `json:"unanswered"`
+	NotSent       map[string]int64 `json:"not_sent,omitempty"` // by cause
+	Corrupt       int64            `json:"corrupt"`
+	BytesSent     int64            `json:"bytes_sent"`
+	BytesReceived int64            `json:"bytes_received"`
+	Failures      map[string]int64 `json:"failures,omitempty"` // by class
+	Closures      map[string]int64 `json:"closures,omitempty"` // by class
+	// FirstAttempts counts sends by the second of the window in which they were made.
+	FirstAttempts []int64 `json:"first_attempts,omitempty"`
+	// OnTime counts first attempts within 1% of the window of their intended time.
+	OnTime int64 `json:"on_time"`
+}
+
+// StepReport is an agent's account of one step.
+type StepReport struct {
+	Agent     int               `json:"agent"`
+	Serial    int               `json:"serial"`
+	StartedAt int64             `json:"started_at"`
+	EndedAt   int64             `json:"ended_at"`
+	Counts    Counts            `json:"counts"`
+	Hist      map[string][]byte `json:"hist"` // metric → HdrHistogram V2 encoding
+	// Censored maps a metric to the smallest value that unanswered messages put
+	// into its histogram: quantiles from there on are lower bounds.
+	Censored map[string]int64 `json:"censored,omitempty"`
+	Open     map[string]Set   `json:"open"` // connections open at the end, by group
+	Error    string           `json:"error,omitempty"`
+}
+
+// IntervalReport is what happened in one second, by time of answer.
+type IntervalReport struct {
+	Agent       int               `json:"agent"`
+	Serial      int               `json:"serial"`
+	At          int64             `json:"at"` // the interval's start
+	Seconds     float64           `json:"seconds"`
+	Counts      Counts            `json:"counts"`
+	Hist        map[string][]byte `json:"hist"`
+	Open        int               `json:"open"`
+	Outstanding int               `json:"outstanding"`
+}
+
+// The metrics of section "What is measured", as keys of Hist.
+const (
+	ResponseTime    = "response_time"
+	ServiceTime     = "service_time"
+	SendLag         = "send_lag"
+	WriteBlocked    = "write_blocked"
+	ReceiveLag      = "receive_lag"
+	DialLag         = "dial_lag"
+	Dial            = "dial"
+	TLS             = "tls"
+	Upgrade         = "upgrade"
+	Ping            = "ping"
+	IdleBeforeClose = "idle_before_close"
+)

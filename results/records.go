@@ -1,0 +1,128 @@
+// Package results holds the records of a run: their types, the writer that
+// leaves them in a directory and the reader that takes them back. Everything
+// else that looks at a run (report, verdicts, exports) works on these files
+// alone. Units are base units, and the unit stands last in a name.
+package results
+
+// Format names the layout of a run directory.
+const Format = "wsgauge/run/1"
+
+// Trial is one line of trials.jsonl: one pass of all steps over one target.
+type Trial struct {
+	Block   int       `json:"block"`
+	Target  string    `json:"target"`
+	Valid   bool      `json:"valid"`
+	Invalid []Invalid `json:"invalid"`
+	// Error says why a trial ended early; empty for one that ran to its end.
+	Error    string  `json:"error,omitempty"`
+	StartedS float64 `json:"started_s"` // seconds after the run's start
+	EndedS   float64 `json:"ended_s"`
+
+	Figures
+	Resources map[string]*Resources `json:"resources"` // target, backend, agents, controller; null: does not exist
+	Log       map[string]int64      `json:"log"`       // new lines of the target's error log, by code
+	Steps     []Step                `json:"steps"`
+}
+
+// Figures is what a step and a trial have in common; the trial merges its steps.
+type Figures struct {
+	Connections Connections      `json:"connections"`
+	Messages    Messages         `json:"messages"`
+	HTTP        HTTP             `json:"http"`
+	Failures    map[string]int64 `json:"failures"` // by class
+	Closures    map[string]int64 `json:"closures"` // by class
+
+	ResponseTime    *Quantiles `json:"response_time_ns,omitempty"`
+	ServiceTime     *Quantiles `json:"service_time_ns,omitempty"`
+	SendLag         *Quantiles `json:"send_lag_ns,omitempty"`
+	WriteBlocked    *Quantiles `json:"write_blocked_ns,omitempty"`
+	ReceiveLag      *Quantiles `json:"receive_lag_ns,omitempty"`
+	DialLag         *Quantiles `json:"dial_lag_ns,omitempty"`
+	Dial            *Quantiles `json:"dial_ns,omitempty"`
+	TLS             *Quantiles `json:"tls_ns,omitempty"`
+	Upgrade         *Quantiles `json:"upgrade_ns,omitempty"`
+	Ping            *Quantiles `json:"ping_ns,omitempty"`
+	IdleBeforeClose *Quantiles `json:"idle_before_close_ns,omitempty"`
+}
+
+// Step is what happened in one execution of a step.
+type Step struct {
+	ID        string  `json:"id"`
+	Step      string  `json:"step"` // its kind
+	Group     string  `json:"group"`
+	Iteration int     `json:"iteration"` // from 1; counts the passes of `repeat`
+	StartedS  float64 `json:"started_s"` // seconds after the trial's start
+	EndedS    float64 `json:"ended_s"`
+	// Note says what a reader should know, e.g. that the rate shrank.
+	Note string `json:"note,omitempty"`
+
+	Figures
+	Resources map[string]*Resources `json:"resources"`
+}
+
+// Connections counts attempts to open a connection.
+type Connections struct {
+	Attempted int64 `json:"attempted"`
+	Opened    int64 `json:"opened"`
+	Peak      int64 `json:"peak"` // most open at once
+}
+
+// Messages counts messages whose intended send time lies in a send window.
+type Messages struct {
+	Scheduled     int64            `json:"scheduled"`
+	Sent          int64            `json:"sent"`     // first attempts made
+	Answered      int64            `json:"answered"` // sent ones whose answer came and was right
+	Received      int64            `json:"received"` // answers and pushed messages
+	Unanswered    int64            `json:"unanswered"`
+	NotSent       int64            `json:"not_sent"`
+	NotSentCauses map[string]int64 `json:"not_sent_causes,omitempty"`
+	Corrupt       int64            `json:"corrupt"`
+	PerSecond     float64          `json:"per_second"` // answered, over the window's length
+	BytesSent     int64            `json:"bytes_sent"` // payload
+	BytesReceived int64            `json:"bytes_received"`
+}
+
+// HTTP counts the plain requests of `http` steps.
+type HTTP struct {
+	Sent         int64            `json:"sent"`
+	Answered     int64            `json:"answered"`
+	Status       map[string]int64 `json:"status"`
+	ResponseTime *Quantiles       `json:"response_time_ns,omitempty"`
+}
+
+// Quantiles summarises a histogram in nanoseconds. A quantile with fewer than 20
+// observations beyond it is null; one that unanswered messages reach is a lower
+// bound and is named in Censored.
+type Quantiles struct {
+	Count    int64    `json:"count"`
+	Mean     float64  `json:"mean"`
+	P50      *float64 `json:"p50"`
+	P90      *float64 `json:"p90"`
+	P99      *float64 `json:"p99"`
+	P999     *float64 `json:"p99.9"`
+	Max      float64  `json:"max"`
+	Clamped  int64    `json:"clamped,omitempty"` // values outside the histogram's range
+	Censored []string `json:"censored"`
+}
+
+// Invalid spoils the figures that it names: "response_time", "rates", "resources", or "all".
+type Invalid struct {
+	Reason  string   `json:"reason"`
+	Step    string   `json:"step"` // empty: the whole trial
+	Figures []string `json:"figures"`
+}
+
+// Resources is what a group of processes used. A figure that was not measured is
+// null, never zero.
+type Resources struct {
+	CPUSeconds        *float64 `json:"cpu_seconds"`
+	CPUUserSeconds    *float64 `json:"cpu_user_seconds"`
+	CPUSystemSeconds  *float64 `json:"cpu_system_seconds"`
+	CPUUsPerMessage   *float64 `json:"cpu_us_per_message"`
+	RSSPeakBytes      *float64 `json:"rss_peak_bytes"`
+	PSSPeakBytes      *float64 `json:"pss_peak_bytes"`
+	PSSBytesPerTunnel *float64 `json:"pss_bytes_per_tunnel"`
+	FDsPeak           *float64 `json:"fds_peak"`
+	ThreadsPeak       *float64 `json:"threads_peak"`
+	ProcessesPeak     *float64 `json:"processes_peak"`
+}

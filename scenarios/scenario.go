@@ -1,0 +1,188 @@
+package scenarios
+
+import "time"
+
+// Scenario is a scenario file after parsing: params substituted, defaults filled
+// in, every value checked. DESIGN: see docs/scenarios.md for the file's grammar.
+type Scenario struct {
+	Name    string
+	About   string
+	Params  map[string]string // as given, after --set
+	Backend Backend
+	Targets []Target
+	Blocks  int
+	Seed    uint64
+	Agents  Agents
+	Steps   []Step
+	Expect  []string
+	// Source is the file as read, Path where from ("quickstart" for a shipped one).
+	Source []byte
+	Path   string
+}
+
+// Backend is the echo server behind every target.
+type Backend struct {
+	Runtime   string // "go"
+	Instances int
+}
+
+// Agents is how the generator is laid out.
+type Agents struct {
+	Count   int
+	Workers int    // event loops in each agent
+	CPUs    string // a CPU list; empty: placed by the runner
+}
+
+// Target is one system under test. Exactly one of the kinds is set.
+type Target struct {
+	Name   string
+	Nofile Nofile // zero: inherited
+	CPUs   string // empty: placed by the runner
+
+	Direct bool
+	Tunnel *Tunnel
+	Apache *Apache
+}
+
+// Kind names the target's kind as the file does: "direct", "tunnel", "apache".
+func (t Target) Kind() string {
+	switch {
+	case t.Tunnel != nil:
+		return "tunnel"
+	case t.Apache != nil:
+		return "apache"
+	}
+	return "direct"
+}
+
+// Nofile is a pair of descriptor limits; zero means inherited.
+type Nofile struct{ Soft, Hard uint64 }
+
+// Tunnel configures the reference tunnel.
+type Tunnel struct {
+	MaxTunnels  int           // 0: no limit
+	IdleTimeout time.Duration // 0: none
+}
+
+// Apache configures an Apache httpd. Zero values leave the directive to the
+// default that docs/scenarios.md states.
+type Apache struct {
+	MPM   string // event | worker | prefork
+	Route string // proxypass
+	Start string // full | stock
+
+	ServerLimit            int
+	StartServers           int
+	ThreadsPerChild        int
+	ThreadLimit            int
+	MaxRequestWorkers      int
+	MinSpareThreads        int
+	MaxSpareThreads        int
+	MinSpareServers        int
+	MaxSpareServers        int
+	MaxConnectionsPerChild int
+	ThreadStackSize        int // bytes
+	ListenBacklog          int
+	Timeout                time.Duration
+	ProxyTimeout           time.Duration
+	WorkerTimeout          time.Duration
+	HostnameLookups        string // on | off | double
+	LogLevel               string
+	Extra                  string // raw directives
+	Server                 string // path of another build
+}
+
+// Step is one entry of `steps`. Exactly one of the kinds is set.
+type Step struct {
+	ID    string // as written, or its place: "2", "4.1"
+	Place string // always its place
+
+	Connect *Connect
+	Send    *Send
+	Hold    *Hold
+	Close   *Close
+	Wait    *Wait
+	Repeat  *Repeat
+}
+
+// Kind names the step's kind as the file does.
+func (s Step) Kind() string {
+	switch {
+	case s.Connect != nil:
+		return "connect"
+	case s.Send != nil:
+		return "send"
+	case s.Hold != nil:
+		return "hold"
+	case s.Close != nil:
+		return "close"
+	case s.Wait != nil:
+		return "wait"
+	}
+	return "repeat"
+}
+
+// Connect opens connections at a rate, open loop, one attempt each.
+type Connect struct {
+	Connections int
+	Rate        float64 // a second
+	Group       string
+	Timeout     time.Duration
+	OnTimeout   string // close | keep
+	Path        string // may hold {conn}
+	Headers     map[string]string
+	Subprotocol string
+}
+
+// Send sends messages. Exactly one of Rate and Every is set.
+type Send struct {
+	Group     string
+	Rate      float64       // a second, all connections together
+	Every     time.Duration // per connection
+	Phase     string        // spread | random | together; with Every
+	Size      Size
+	For       time.Duration
+	Warmup    time.Duration
+	Drain     time.Duration
+	Arrivals  string // poisson | constant
+	Text      bool
+	Fragments int // frames a message; 1: whole
+}
+
+// Size is a distribution of message sizes in bytes. Exactly one form is set.
+type Size struct {
+	Fixed   int
+	Uniform *[2]int // inclusive bounds
+	Choose  []Weighted
+}
+
+// Weighted is one choice of a [Size].
+type Weighted struct {
+	Bytes  int
+	Weight float64
+}
+
+// Hold sends nothing but the heartbeat asked for.
+type Hold struct {
+	Group     string // empty: every group
+	For       time.Duration
+	PingEvery time.Duration // 0: none; sent by the client
+}
+
+// Close closes connections from our side.
+type Close struct {
+	Group       string // empty: every group
+	Connections int    // 0: all
+	Pick        string // random | oldest | newest
+	How         string // clean | fin | reset
+}
+
+// Wait does nothing for a while.
+type Wait struct{ For time.Duration }
+
+// Repeat runs its steps several times, or until a time has passed.
+type Repeat struct {
+	Times int // 0: For decides
+	For   time.Duration
+	Steps []Step
+}

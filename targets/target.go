@@ -1,0 +1,76 @@
+// Package targets knows the systems under test. Each kind lives in a package of
+// its own and turns its part of a scenario into an [Instance]: what to start,
+// where it will listen, which files describe it. Starting, watching and stopping
+// is internal/proc's work, and the order of things the runner's.
+package targets
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Site is where an instance is to stand.
+type Site struct {
+	Listen   netip.AddrPort   // where clients will dial
+	Backends []netip.AddrPort // where the echo servers listen
+	// Dir is the instance's private temporary directory: empty, owned by us,
+	// removed with everything in it after the trial.
+	Dir string
+	// LogDir is the trial's place in the run directory; it stays.
+	LogDir string
+	// Executable is the running wsgauge, for targets that are parts of it.
+	Executable string
+	// Opened is the most connections the scenario opens at once.
+	Opened int
+}
+
+// Instance is a target made ready to start.
+type Instance struct {
+	Addrs  []netip.AddrPort // where clients dial
+	Argv   []string         // empty: there is nothing to start (direct)
+	Env    []string         // additions to the controller's environment
+	Dir    string           // working directory; empty: Site.Dir
+	Config string           // the configuration as generated, for people
+	// ErrorLog is the file that the target reports to; its new lines are
+	// collected by Codes.
+	ErrorLog string
+	// Code names the kind of a log line ("AH00484"), "" for one without a code.
+	Code func(line string) string
+	// Settled tells, from the number of processes and threads (the root included),
+	// whether everything that is to be started beforehand stands; nil: at once.
+	Settled func(processes, threads int) bool
+	// StopGrace is how long the target may take to end after SIGTERM.
+	StopGrace time.Duration
+}
+
+// Version is what an installed target says of itself.
+type Version struct {
+	Text   string // "Apache/2.4.71 (Debian)"
+	Path   string
+	SHA256 string
+}
+
+// Target is one entry of a scenario's targets.
+type Target interface {
+	// Find looks for what the target needs on this machine. A *MissingError says
+	// what is not there.
+	Find() (Version, error)
+	// Prepare writes the instance's files and says how to start it. Nothing is
+	// started.
+	Prepare(Site) (*Instance, error)
+}
+
+// MissingError says that a target cannot run here, and what would mend it.
+type MissingError struct {
+	What   string // "Apache httpd", "Apache's mod_proxy"
+	Remedy string // "apt-get install apache2-bin"
+}
+
+// Error names what is missing and the remedy.
+func (e *MissingError) Error() string {
+	if e.Remedy == "" {
+		return fmt.Sprintf("%s was not found", e.What)
+	}
+	return fmt.Sprintf("%s was not found (install it: %s)", e.What, e.Remedy)
+}
