@@ -72,6 +72,7 @@ type Messages struct {
 	Scheduled     int64            `json:"scheduled"`
 	Sent          int64            `json:"sent"`     // first attempts made
 	Answered      int64            `json:"answered"` // sent ones whose answer came and was right
+	OnTime        int64            `json:"on_time"`  // first attempts within 1% of the window from their time
 	Received      int64            `json:"received"` // answers and pushed messages
 	Unanswered    int64            `json:"unanswered"`
 	NotSent       int64            `json:"not_sent"`
