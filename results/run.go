@@ -9,8 +9,8 @@ type Run struct {
 	About     string    `json:"about"`
 	Command   []string  `json:"command"` // as typed
 	StartedAt time.Time `json:"started_at"`
-	EndedAt   time.Time `json:"ended_at"` // zero while it runs, or after a crash
-	// Status is "running", "complete" or "interrupted"; "running" in a directory
+	EndedAt   time.Time `json:"ended_at,omitzero"` // absent while it runs, or after a crash
+	// Status is "running", "complete", "interrupted" or "failed"; "running" in a directory
 	// that nobody writes any more means that the controller was killed.
 	Status string `json:"status"`
 
