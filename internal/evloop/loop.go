@@ -89,6 +89,9 @@ func (l *Loop) Open() int { return l.open }
 // Add begins to watch fd, which must be non-blocking. Want may be 0: errors and
 // hang-ups are told all the same.
 func (l *Loop) Add(fd int, want Events, h Handler) error {
+	if fd < 0 || h == nil {
+		return fmt.Errorf("evloop: cannot watch descriptor %d with handler %v", fd, h)
+	}
 	for fd >= len(l.slots) {
 		l.slots = append(l.slots, slot{})
 	}
@@ -148,7 +151,9 @@ func (l *Loop) forget(fd int) bool {
 }
 
 // Post runs f on the loop's thread at its next turn. It may be called from any
-// goroutine, and reports false when the loop has ended: f will not run then.
+// goroutine, and reports false when the loop has ended: f will not run then. True
+// is a promise that f runs, at the latest when the loop ends, so that what f
+// carries (a descriptor handed over) always finds an owner.
 func (l *Loop) Post(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -171,6 +176,12 @@ func (l *Loop) Stop() { l.Post(func() { l.stopped = true }) }
 // descriptor that it still watches. It returns an error only when the kernel
 // refuses to poll.
 func (l *Loop) Run() error {
+	l.mu.Lock()
+	ended := l.closed
+	l.mu.Unlock()
+	if ended {
+		return errors.New("evloop: a loop runs only once")
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer l.Discard()
@@ -178,6 +189,9 @@ func (l *Loop) Run() error {
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("prctl PR_SET_TIMERSLACK: %w", err)
 	}
+	// The thread goes back to Go's scheduler with the slack it came with. A zero
+	// means the default and cannot fail after the call above has not.
+	defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
 	for !l.stopped {
 		now := Now()
 		l.expire(now)
@@ -200,8 +214,12 @@ func (l *Loop) Run() error {
 
 func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	s := &l.slots[ev.Fd]
-	if s.handler != nil && s.gen == uint32(ev.Pad) {
-		s.handler.Ready(Events(ev.Events))
+	if s.handler == nil || s.gen != uint32(ev.Pad) {
+		return // closed, and perhaps opened anew, by a handler of this batch
+	}
+	// A handler of this batch may also have changed what is wanted here.
+	if ready := Events(ev.Events) & (s.want | Broken | HungUp); ready != 0 {
+		s.handler.Ready(ready)
 	}
 }
 
@@ -244,8 +262,9 @@ func milliseconds(limit *unix.Timespec) int {
 	return int((limit.Nano() + 999_999) / 1_000_000)
 }
 
-// Discard closes every descriptor that the loop watches and its own; for a loop
-// that was made and never run. Calling it again does nothing.
+// Discard runs what is still posted, then closes every descriptor that the loop
+// watches and its own; for a loop that was made and never run. Calling it again
+// does nothing.
 func (l *Loop) Discard() {
 	l.mu.Lock()
 	if l.closed {
@@ -253,8 +272,12 @@ func (l *Loop) Discard() {
 		return
 	}
 	l.closed = true
+	todo := l.posted
 	l.posted = nil
 	l.mu.Unlock()
+	for _, f := range todo {
+		f()
+	}
 	for fd := range l.slots {
 		if l.slots[fd].handler != nil && fd != l.wake {
 			l.Close(fd)

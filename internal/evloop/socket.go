@@ -33,17 +33,26 @@ func NoDescriptor(err error) bool {
 func BrokenPipe(err error) bool { return errors.Is(err, unix.EPIPE) }
 
 // Read reads once from a non-blocking descriptor: n bytes, (0, nil) at the end
-// of the stream, or an errno ([ErrAgain] when nothing is there).
-func Read(fd int, p []byte) (int, error) { return transfer(unix.SYS_READ, fd, p) }
+// of the stream, or an errno ([ErrAgain] when nothing is there). An empty p reads
+// nothing and gives [ErrAgain], so that it is never taken for the end.
+func Read(fd int, p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, ErrAgain
+	}
+	return transfer(unix.SYS_READ, fd, p)
+}
 
 // Write writes once to a non-blocking socket; fewer bytes than asked may be
-// taken. A peer that has gone gives an error, never a signal.
-func Write(fd int, p []byte) (int, error) { return transfer(unix.SYS_WRITE, fd, p) }
-
-func transfer(call uintptr, fd int, p []byte) (int, error) {
+// taken. A peer that has gone gives an error, never a signal (Go's runtime
+// swallows SIGPIPE on sockets). Writing nothing does nothing.
+func Write(fd int, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	return transfer(unix.SYS_WRITE, fd, p)
+}
+
+func transfer(call uintptr, fd int, p []byte) (int, error) {
 	for {
 		n, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 		switch errno {
@@ -155,6 +164,10 @@ func Listen(addr netip.AddrPort, backlog int, shared bool) (fd int, bound netip.
 			return fail("SO_REUSEPORT", err)
 		}
 	}
+	// Inherited by every accepted socket, which saves a call for each.
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return fail("TCP_NODELAY", err)
+	}
 	if err := unix.Bind(fd, sockaddr(addr)); err != nil {
 		return fail("bind", err)
 	}
@@ -168,8 +181,9 @@ func Listen(addr netip.AddrPort, backlog int, shared bool) (fd int, bound netip.
 	return fd, addrPort(sa), nil
 }
 
-// Accept takes one connection from a listening socket: non-blocking, with
-// TCP_NODELAY on. [ErrAgain] when none waits.
+// Accept takes one connection from a socket of [Listen]: non-blocking, with
+// TCP_NODELAY on. [ErrAgain] when none waits, or when the one that waited has
+// gone.
 func Accept(fd int) (conn int, peer netip.AddrPort, err error) {
 	conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	if err != nil {
@@ -177,10 +191,6 @@ func Accept(fd int) (conn int, peer netip.AddrPort, err error) {
 			err = ErrAgain
 		}
 		return -1, peer, err
-	}
-	if err := unix.SetsockoptInt(conn, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		CloseSocket(conn)
-		return -1, peer, fmt.Errorf("TCP_NODELAY: %w", err)
 	}
 	return conn, addrPort(sa), nil
 }

@@ -27,7 +27,8 @@ func (t *Timer) Armed() bool { return t.place != 0 }
 func (t *Timer) At() int64 { return t.at }
 
 // Arm sets t to run out at the given time on the clock of [Now]; a time that has
-// passed runs out at the loop's next turn. An armed timer is moved.
+// passed runs out at the loop's next turn. An armed timer is moved. Timers run
+// out in the order of their times; those of the same nanosecond in any order.
 func (l *Loop) Arm(t *Timer, at int64) {
 	t.at = at
 	if t.place != 0 {
