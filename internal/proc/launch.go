@@ -1,0 +1,131 @@
+package proc
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// statusFD is where a launched process tells its starter how far it came.
+const statusFD = 3
+
+// launchTimeout bounds how long a start may take until the program's exec; a
+// loaded machine needs tens of milliseconds.
+const launchTimeout = 30 * time.Second
+
+// conditions is what the launcher sets before it becomes the program.
+type conditions struct {
+	NofileSoft uint64 `json:"nofile_soft,omitempty"` // both 0: as inherited
+	NofileHard uint64 `json:"nofile_hard,omitempty"`
+	CPUs       string `json:"cpus,omitempty"` // "": as inherited
+	Nice       int    `json:"nice,omitempty"` // 0: as inherited
+}
+
+// The launcher writes one byte when everything is set, directly before the exec.
+// The pipe's end right after it means that the exec came true; text means that it
+// did not, or what could not be set. An end without that byte means that the
+// launcher died.
+const launched = '+'
+
+// Launch is the body of the hidden verb `launch`: it sets limits and placement on
+// itself and becomes the program. Setting them from outside, on a process that
+// runs already, would come too late for what the program does first. The
+// arguments are made by [Keeper.Start]: conditions, path, argv. It returns only
+// on failure, which it has then told its starter too.
+func Launch(args []string) error {
+	unix.CloseOnExec(statusFD)
+	err := launch(args)
+	// With nobody to tell (called by hand), the returned error is all there is.
+	_, _ = unix.Write(statusFD, []byte(err.Error()))
+	return err
+}
+
+func launch(args []string) error {
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) < 3 {
+		return errors.New("launch is for wsgauge's own use: it takes conditions, a path and an argument vector")
+	}
+	var c conditions
+	if err := json.Unmarshal([]byte(args[0]), &c); err != nil {
+		return fmt.Errorf("conditions %q: %w", args[0], err)
+	}
+	path, argv := args[1], args[2:]
+
+	// Affinity and priority belong to a thread on Linux, and the program inherits
+	// those of the thread that calls exec.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := c.set(); err != nil {
+		return err
+	}
+	if _, err := unix.Write(statusFD, []byte{launched}); err != nil {
+		return fmt.Errorf("tell the starter: %w", err)
+	}
+	err := syscall.Exec(path, argv, os.Environ())
+	return fmt.Errorf("exec %s: %w", path, err)
+}
+
+func (c conditions) set() error {
+	if c.NofileHard != 0 {
+		// Go raised the soft limit of this process at its start and would put the
+		// original back at exec; a limit set through package syscall ends that.
+		limit := syscall.Rlimit{Cur: c.NofileSoft, Max: c.NofileHard}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			return nofileError(c, err)
+		}
+	}
+	if c.CPUs != "" {
+		set, err := cpuSet(c.CPUs)
+		if err != nil {
+			return err
+		}
+		if err := placeThread(0, c.CPUs, set); err != nil {
+			return err
+		}
+	}
+	if c.Nice != 0 {
+		// As far as permitted: what was reached is asked of the running child
+		// ([Child.Nice]), and a run without it is a run all the same.
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, c.Nice)
+	}
+	return nil
+}
+
+func nofileError(c conditions, err error) error {
+	what := fmt.Sprintf("set the limit of open files to %d (hard %d)", c.NofileSoft, c.NofileHard)
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%s: %w; raise the hard limit with `ulimit -Hn %d` as root, and no higher than sysctl fs.nr_open",
+			what, err, c.NofileHard)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// awaitLaunch reads what the launcher says; nil when the program runs.
+func awaitLaunch(status *os.File) error {
+	if err := status.SetReadDeadline(time.Now().Add(launchTimeout)); err != nil {
+		return fmt.Errorf("wait for the launcher: %w", err)
+	}
+	said, err := io.ReadAll(io.LimitReader(status, 4096))
+	if err != nil {
+		return fmt.Errorf("the launcher did not get to the program within %v: %w", launchTimeout, err)
+	}
+	if len(said) == 0 {
+		return errors.New("the launcher ended before the program was started; does the executable know the verb `launch`?")
+	}
+	if said[0] == launched {
+		said = said[1:]
+	}
+	if len(said) > 0 {
+		return errors.New(string(said))
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package proc
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Unlimited is how a limit that is not set reads (RLIM_INFINITY).
+const Unlimited = math.MaxUint64
+
+// ResourceLimits are those that bound how much a run can open and start.
+type ResourceLimits struct {
+	// NofileSoft is the limit of open files as this process inherited it, which is
+	// what its children get; Go has raised its own to NofileHard since.
+	NofileSoft uint64
+	NofileHard uint64
+	Nproc      uint64 // processes and threads of this user; root is not held to it
+	PidMax     int64  // sysctl kernel.pid_max
+	// CgroupPidsMax is the least pids.max of this process's cgroup and those above
+	// it (systemd's TasksMax); -1 when none is set.
+	CgroupPidsMax int64
+}
+
+// Limits reads the limits of this process.
+func Limits() (ResourceLimits, error) {
+	l := ResourceLimits{CgroupPidsMax: -1}
+	var err error
+	if l.NofileSoft, l.NofileHard, err = inheritedNofile(); err != nil {
+		return l, err
+	}
+	var nproc unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &nproc); err != nil {
+		return l, fmt.Errorf("read RLIMIT_NPROC: %w", err)
+	}
+	l.Nproc = nproc.Cur
+	text, err := os.ReadFile("/proc/sys/kernel/pid_max")
+	if err != nil {
+		return l, fmt.Errorf("read kernel.pid_max: %w", err)
+	}
+	if l.PidMax, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err != nil {
+		return l, fmt.Errorf("read kernel.pid_max: %w", err)
+	}
+	groups, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return l, nil // a kernel without cgroups sets no such limit
+	}
+	l.CgroupPidsMax = cgroupPidsMax(string(groups), os.ReadFile)
+	return l, nil
+}
+
+// inheritedNofile tells the limit of open files that this process was started
+// with. Go's runtime raises the soft limit of itself before any code of ours runs
+// and keeps the original where only os/exec finds it, so a child is asked.
+func inheritedNofile() (soft, hard uint64, err error) {
+	const script = "ulimit -Sn; ulimit -Hn"
+	out, err := exec.Command("/bin/sh", "-c", script).Output()
+	if err != nil {
+		return 0, 0, fmt.Errorf("ask /bin/sh for the inherited limit of open files (%s): %w", script, err)
+	}
+	words := bytes.Fields(out)
+	if len(words) != 2 {
+		return 0, 0, fmt.Errorf("ask /bin/sh for the inherited limit of open files (%s): it said %q", script, out)
+	}
+	for i, to := range []*uint64{&soft, &hard} {
+		if *to, err = parseLimit(string(words[i])); err != nil {
+			return 0, 0, fmt.Errorf("ask /bin/sh for the inherited limit of open files (%s): %w", script, err)
+		}
+	}
+	return soft, hard, nil
+}
+
+func parseLimit(text string) (uint64, error) {
+	if text == "unlimited" {
+		return Unlimited, nil
+	}
+	return strconv.ParseUint(text, 10, 64)
+}
+
+// cgroupPidsMax finds the least pids.max on the way from the cgroups named in
+// /proc/self/cgroup up to the root, for version 2 and for the pids controller of
+// version 1; -1 when none is set.
+func cgroupPidsMax(groups string, readFile func(string) ([]byte, error)) int64 {
+	least := int64(-1)
+	for line := range strings.Lines(groups) {
+		id, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, dir, found := strings.Cut(rest, ":")
+		if !found {
+			continue
+		}
+		mount := ""
+		switch {
+		case id == "0" && controllers == "":
+			mount = "/sys/fs/cgroup"
+		case strings.Contains(","+controllers+",", ",pids,"):
+			mount = "/sys/fs/cgroup/pids"
+		default:
+			continue
+		}
+		for dir = path.Clean("/" + dir); ; dir = path.Dir(dir) {
+			// The root has no such file, nor has a cgroup without the controller.
+			if text, err := readFile(path.Join(mount, dir, "pids.max")); err == nil {
+				n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+				if err == nil && (least < 0 || n < least) { // "max" is no number
+					least = n
+				}
+			}
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	return least
+}

@@ -1,0 +1,72 @@
+package proc
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary stand in for wsgauge: as guard, as launcher, and
+// as a controller that a test can kill.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "guard":
+			exit(Guard(os.Stdin))
+		case "launch":
+			exit(Launch(os.Args[2:]))
+		case "controller":
+			exit(controller(os.Args[2:]))
+		case "busy":
+			exit(busy(os.Args[2]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// controller keeps a directory and the children given as shell scripts, says so
+// on standard output, and waits to be killed.
+func controller(scripts []string) error {
+	k, err := NewKeeper(os.Args[0])
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	dir, err := k.TempDir()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(dir+"/file", nil, 0o600); err != nil {
+		return err
+	}
+	for _, script := range scripts {
+		if _, err := k.Start(Spec{Name: "script", Argv: []string{"sh", "-c", script}}); err != nil {
+			return err
+		}
+	}
+	fmt.Println(k.Marker(), dir, k.GuardPID())
+	time.Sleep(time.Minute)
+	return nil
+}
+
+// busy uses the CPU for a while.
+func busy(milliseconds string) error {
+	n, err := strconv.Atoi(milliseconds)
+	if err != nil {
+		return err
+	}
+	end := time.Now().Add(time.Duration(n) * time.Millisecond)
+	for time.Now().Before(end) {
+	}
+	return nil
+}
