@@ -69,7 +69,7 @@ func countInfo(info FigureInfo, head, rest string) (FigureInfo, error) {
 		info.Unit = "B"
 	}
 	if _, ok := countField(&Figures{}, info.Name); !ok {
-		return info, fmt.Errorf("%s has no figure %q", head, rest)
+		return info, fmt.Errorf("figure %q: %s have no %q", info.Name, head, rest)
 	}
 	return info, nil
 }

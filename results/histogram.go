@@ -13,6 +13,10 @@ const (
 	histogramIdleLow  = int64(time.Millisecond)
 	histogramIdleHigh = int64(7 * 24 * time.Hour)
 	histogramDigits   = 3
+	// unitShare is the share of the lower bound that the histogram still tells apart.
+	// HdrHistogram's "lowest discernible value" is a unit, not a bound with three
+	// digits: given 1 µs it would round 118 µs by half a per cent.
+	unitShare = 1000
 )
 
 // beyondMin is how many observations must lie beyond a quantile before it is
@@ -24,15 +28,16 @@ const beyondMin = 20
 // Histograms of the same metric merge exactly, since they share their bounds.
 func NewHistogram(metric string) *hdrhistogram.Histogram {
 	if metric == "idle_before_close" {
-		return hdrhistogram.New(histogramIdleLow, histogramIdleHigh, histogramDigits)
+		return hdrhistogram.New(histogramIdleLow/unitShare, histogramIdleHigh, histogramDigits)
 	}
-	return hdrhistogram.New(histogramLow, histogramHigh, histogramDigits)
+	return hdrhistogram.New(histogramLow/unitShare, histogramHigh, histogramDigits)
 }
 
 // Record adds a value in nanoseconds. A value outside the histogram's bounds is
-// moved to the nearer bound, and clamped tells so, for the caller to count.
+// moved to the nearer bound, and clamped tells so, for the caller to count. h was made
+// by [NewHistogram], perhaps in another process.
 func Record(h *hdrhistogram.Histogram, ns int64) (clamped bool) {
-	low, high := h.LowestTrackableValue(), h.HighestTrackableValue()
+	low, high := h.LowestTrackableValue()*unitShare, h.HighestTrackableValue()
 	v := min(max(ns, low), high)
 	// Within the bounds RecordValue fails only when the total count overflows
 	// int64, which takes longer than any run: 292 years at a billion a second.

@@ -1,0 +1,65 @@
+package aggregate
+
+import "wsgauge/results"
+
+// Target is a target of the run and its trials, in the order of blocks.
+type Target struct {
+	Name   string
+	Info   *results.TargetInfo // nil when run.json does not name it
+	Trials []*results.Trial
+}
+
+// Targets returns the targets of a run in the order of the scenario; those that
+// only a trial names come after.
+func Targets(d *results.RunData) []Target {
+	var list []Target
+	place := map[string]int{}
+	for i := range d.Run.Targets {
+		info := &d.Run.Targets[i]
+		if _, twice := place[info.Name]; !twice {
+			place[info.Name] = len(list)
+			list = append(list, Target{Name: info.Name, Info: info})
+		}
+	}
+	for i := range d.Trials {
+		t := &d.Trials[i]
+		at, known := place[t.Target]
+		if !known {
+			at = len(list)
+			place[t.Target] = at
+			list = append(list, Target{Name: t.Target})
+		}
+		list[at].Trials = append(list[at].Trials, t)
+	}
+	return list
+}
+
+// Valid counts the trials that ran to their end and of which not everything is
+// spoiled.
+func (t Target) Valid() int {
+	n := 0
+	for _, trial := range t.Trials {
+		if trial.Valid && trial.Error == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// Yardstick returns the trials of the reference tunnel, the target of kind
+// "tunnel"; of several, the one of that name, or else the first.
+func Yardstick(targets []Target) []*results.Trial {
+	var found []*results.Trial
+	for _, t := range targets {
+		if t.Info != nil && t.Info.Kind != "tunnel" || t.Info == nil && t.Name != "tunnel" {
+			continue
+		}
+		if t.Name == "tunnel" {
+			return t.Trials
+		}
+		if found == nil {
+			found = t.Trials
+		}
+	}
+	return found
+}
