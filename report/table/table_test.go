@@ -1,0 +1,98 @@
+package table
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"wsgauge/report/internal/synthetic"
+	"wsgauge/report/verdict"
+	"wsgauge/results"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestWrite(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		o    synthetic.Options
+	}{
+		{"quickstart", synthetic.Options{Blocks: 3, Targets: 5}},
+		{"eight", synthetic.Options{Blocks: 1, Targets: 8, Messages: 3000}},
+		{"empty", synthetic.Options{Blocks: 0, Targets: 0}},
+		{"interrupted", synthetic.Options{Blocks: 1, Targets: 2, Messages: 300, Run: func(r *results.Run) {
+			r.Status, r.Blocks = "interrupted", 3
+			r.Placement = results.Placement{Agents: "0-1", Backend: "2", Target: "3,5-6", PerTarget: map[string]string{"tunnel": "7"}}
+			r.Skipped = []results.SkippedTarget{{Name: "event", Reason: "Apache httpd was not found", Remedy: "apt-get install apache2-bin"}}
+			r.Expect = append(r.Expect, "event.load.response_time.p99 < 100ms", "response_time.p50 < 150us", "response_time.p99 < 1s")
+		}}},
+		{"troubled", synthetic.Options{Blocks: 2, Targets: 5, Trial: trouble}},
+	} {
+		dir := filepath.Join(t.TempDir(), "run")
+		if err := synthetic.Write(dir, c.o); err != nil {
+			t.Fatal(err)
+		}
+		d, err := results.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Run.Verdicts = verdict.Evaluate(d)
+		var b bytes.Buffer
+		if err := Write(&b, d, "results/20260102T030405Z-quickstart/report.html"); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, c.name+".txt", b.Bytes())
+		for line := range strings.SplitSeq(b.String(), "\n") {
+			if utf8.RuneCountInString(line) > width {
+				t.Errorf("%s: a line of %d columns: %s", c.name, utf8.RuneCountInString(line), line)
+			}
+		}
+	}
+}
+
+// trouble spoils something different in each target.
+func trouble(t *results.Trial) {
+	switch t.Target {
+	case "tunnel":
+		t.Invalid = []results.Invalid{{Reason: "send lag p99 312µs exceeds 100µs: the generator was late", Step: "load", Figures: []string{"latency"}}}
+	case "event":
+		t.Failures = map[string]int64{"upgrade_stall": 44}
+		t.Connections.Opened = 256
+		t.Log = map[string]int64{"AH00484": 1}
+		q := *t.ResponseTime
+		q.P99, q.Max, q.Censored = new(5.2e9), 5.3e9, []string{"p99", "max"}
+		t.ResponseTime = &q
+	case "worker":
+		if t.Block == 2 {
+			t.Valid, t.Error = false, "the target ended with exit status 1 in step load"
+			t.Invalid = []results.Invalid{{Reason: "the trial did not run to its end: " + t.Error, Figures: []string{"all"}}}
+		}
+	case "prefork":
+		t.Valid = false
+		t.Invalid = []results.Invalid{{Reason: "the hypervisor took 11.2% of the machine's time (bound 5%)", Figures: []string{"all"}}}
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (go test -update writes it anew):\n%s", path, got)
+	}
+}
