@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"syscall"
@@ -40,7 +41,6 @@ const launched = '+'
 // arguments are made by [Keeper.Start]: conditions, path, argv. It returns only
 // on failure, which it has then told its starter too.
 func Launch(args []string) error {
-	unix.CloseOnExec(statusFD)
 	err := launch(args)
 	// With nobody to tell (called by hand), the returned error is all there is.
 	_, _ = unix.Write(statusFD, []byte(err.Error()))
@@ -48,6 +48,13 @@ func Launch(args []string) error {
 }
 
 func launch(args []string) error {
+	// The pipe must end with the exec. Nor shall the program get descriptors that
+	// whoever started wsgauge forgot to close: they would count as its own.
+	unix.CloseOnExec(statusFD)
+	err := unix.CloseRange(statusFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if err != nil && err != unix.ENOSYS && err != unix.EINVAL { // before Linux 5.11 it cannot
+		return fmt.Errorf("close inherited descriptors: %w", err)
+	}
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
 	}
@@ -70,7 +77,7 @@ func launch(args []string) error {
 	if _, err := unix.Write(statusFD, []byte{launched}); err != nil {
 		return fmt.Errorf("tell the starter: %w", err)
 	}
-	err := syscall.Exec(path, argv, os.Environ())
+	err = syscall.Exec(path, argv, os.Environ())
 	return fmt.Errorf("exec %s: %w", path, err)
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // show prints the conditions that a program finds itself under.
@@ -96,6 +98,24 @@ func TestSoftLimitAsInherited(t *testing.T) {
 		if got := strings.Fields(output(t, k, test.spec)); len(got) == 0 || got[0] != test.want {
 			t.Errorf("%+v: soft limit %v, want %s", test.spec, got, test.want)
 		}
+	}
+}
+
+// A descriptor that somebody left open in us must not turn up in the program.
+func TestNoDescriptorIsPassedOn(t *testing.T) {
+	leaked, err := unix.Open("/dev/null", unix.O_RDONLY, 0) // not close-on-exec
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(leaked)
+	k := newKeeper(t)
+	c, err := k.Start(Spec{Argv: []string{"sleep", "100"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := os.ReadDir(procPath(c.PID(), "fd"))
+	if err != nil || len(names) != 3 {
+		t.Errorf("descriptors %v (%v), want 0, 1 and 2", names, err)
 	}
 }
 

@@ -3,7 +3,9 @@ package proc
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -21,6 +23,8 @@ func TestMain(m *testing.M) {
 			exit(controller(os.Args[2:]))
 		case "busy":
 			exit(busy(os.Args[2]))
+		case "ignorer":
+			exit(ignorer(os.Args[2]))
 		}
 	}
 	os.Exit(m.Run())
@@ -68,5 +72,18 @@ func busy(milliseconds string) error {
 	end := time.Now().Add(time.Duration(n) * time.Millisecond)
 	for time.Now().Before(end) {
 	}
+	return nil
+}
+
+// ignorer has a busy child and ignores SIGCHLD, so that the kernel collects the
+// child and forgets what it used.
+func ignorer(milliseconds string) error {
+	signal.Ignore(syscall.SIGCHLD)
+	p, err := os.StartProcess(os.Args[0], []string{os.Args[0], "busy", milliseconds}, &os.ProcAttr{})
+	if err != nil {
+		return err
+	}
+	_, _ = p.Wait() // which fails, but not before the child has ended
+	time.Sleep(time.Minute)
 	return nil
 }
