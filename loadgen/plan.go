@@ -79,14 +79,18 @@ type Size struct {
 
 // HoldPlan watches idle connections.
 type HoldPlan struct {
-	For       time.Duration `json:"for"`
+	For time.Duration `json:"for"`
+	// Stay makes it last for its whole time, even when no connection is left.
+	Stay      bool          `json:"stay"`
 	PingEvery time.Duration `json:"ping_every"`
 }
 
-// ClosePlan closes exactly these connections of the group.
+// ClosePlan closes connections.
 type ClosePlan struct {
-	Which Set    `json:"which"`
-	How   string `json:"how"` // clean | fin | reset
+	// Which are closed, by group; nil: all of the step's group, and those that
+	// stalled and were kept besides.
+	Which map[string]Set `json:"which"`
+	How   string         `json:"how"` // clean | fin | reset
 	// Timeout bounds the wait for the peer's half of a clean close.
 	Timeout time.Duration `json:"timeout"`
 }
@@ -106,50 +110,32 @@ type Counts struct {
 	BytesReceived int64            `json:"bytes_received"`
 	Failures      map[string]int64 `json:"failures,omitempty"` // by class
 	Closures      map[string]int64 `json:"closures,omitempty"` // by class
-	// FirstAttempts counts sends by the second of the window in which they were made.
-	FirstAttempts []int64 `json:"first_attempts,omitempty"`
 	// OnTime counts first attempts within 1% of the window of their intended time.
 	OnTime int64 `json:"on_time"`
 }
 
-// StepReport is an agent's account of one step.
+// StepReport says that an agent's part of a step is over. What happened in it was
+// in the interval reports that came before: their sum is exact.
 type StepReport struct {
-	Agent     int               `json:"agent"`
-	Serial    int               `json:"serial"`
-	StartedAt int64             `json:"started_at"`
-	EndedAt   int64             `json:"ended_at"`
-	Counts    Counts            `json:"counts"`
-	Hist      map[string][]byte `json:"hist"` // metric → HdrHistogram V2 encoding
-	// Censored maps a metric to the smallest value that unanswered messages put
-	// into its histogram: quantiles from there on are lower bounds.
-	Censored map[string]int64 `json:"censored,omitempty"`
-	Open     map[string]Set   `json:"open"` // connections open at the end, by group
-	Error    string           `json:"error,omitempty"`
+	Agent     int            `json:"agent"`
+	Serial    int            `json:"serial"`
+	StartedAt int64          `json:"started_at"`
+	EndedAt   int64          `json:"ended_at"`
+	Open      map[string]Set `json:"open"` // connections open at the end, by group
+	Peak      int            `json:"peak"` // most connections open at once
 }
 
-// IntervalReport is what happened in one second, by time of answer.
+// IntervalReport is what happened in one second of a step (its last interval is
+// shorter), by the time of the answer.
 type IntervalReport struct {
 	Agent       int               `json:"agent"`
 	Serial      int               `json:"serial"`
 	At          int64             `json:"at"` // the interval's start
 	Seconds     float64           `json:"seconds"`
 	Counts      Counts            `json:"counts"`
-	Hist        map[string][]byte `json:"hist"`
+	Hist        map[string][]byte `json:"hist"`               // metric → HdrHistogram V2 encoding
+	Clamped     map[string]int64  `json:"clamped,omitempty"`  // values outside a histogram's range
+	Censored    map[string]int64  `json:"censored,omitempty"` // metric → the smallest value that unanswered messages put into it
 	Open        int               `json:"open"`
 	Outstanding int               `json:"outstanding"`
 }
-
-// The metrics of section "What is measured", as keys of Hist.
-const (
-	ResponseTime    = "response_time"
-	ServiceTime     = "service_time"
-	SendLag         = "send_lag"
-	WriteBlocked    = "write_blocked"
-	ReceiveLag      = "receive_lag"
-	DialLag         = "dial_lag"
-	Dial            = "dial"
-	TLS             = "tls"
-	Upgrade         = "upgrade"
-	Ping            = "ping"
-	IdleBeforeClose = "idle_before_close"
-)

@@ -1,0 +1,234 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Command is what the controller sends an agent: exactly one of its fields.
+type Command struct {
+	Assign *Assignment `json:"assign,omitempty"`
+	Step   *StepPlan   `json:"step,omitempty"`
+	Quit   bool        `json:"quit,omitempty"`
+}
+
+// Message is what an agent sends the controller.
+type Message struct {
+	Agent    int             `json:"agent"`
+	Hello    bool            `json:"hello,omitempty"` // it listens for commands
+	Ready    bool            `json:"ready,omitempty"` // the assignment was taken
+	Interval *IntervalReport `json:"interval,omitempty"`
+	Step     *StepReport     `json:"step,omitempty"`
+	Error    string          `json:"error,omitempty"` // the agent cannot go on
+}
+
+// intervalLength is how often an agent reports while a step runs.
+const intervalLength = time.Second
+
+// Agent is the body of an agent process: it takes commands one after another and
+// answers through Send.
+type Agent struct {
+	Send func(Message) error
+
+	assignment Assignment
+	workers    []*worker
+	ended      sync.WaitGroup
+	errs       chan error
+	spare      *Recorder
+}
+
+// Run serves commands until Quit, the end of ctx or of the channel, and closes
+// every connection before it returns.
+func (a *Agent) Run(ctx context.Context, commands <-chan Command) error {
+	defer a.stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case c, more := <-commands:
+			if !more || c.Quit {
+				return nil
+			}
+			if err := a.do(ctx, c); err != nil {
+				return errors.Join(err, a.Send(Message{Agent: a.assignment.Agent, Error: err.Error()}))
+			}
+		}
+	}
+}
+
+func (a *Agent) do(ctx context.Context, c Command) error {
+	switch {
+	case c.Assign != nil:
+		if err := a.assign(*c.Assign); err != nil {
+			return err
+		}
+		return a.Send(Message{Agent: a.assignment.Agent, Ready: true})
+	case c.Step != nil:
+		if len(a.workers) == 0 {
+			return errors.New("agent: a step came before the assignment")
+		}
+		return a.step(ctx, c.Step)
+	}
+	return errors.New("agent: an empty command")
+}
+
+func (a *Agent) assign(as Assignment) error {
+	if len(a.workers) > 0 {
+		return errors.New("agent: assigned already")
+	}
+	if as.Agents < 1 || as.Agent < 0 || as.Agent >= as.Agents || as.Workers < 1 || len(as.Addrs) == 0 {
+		return fmt.Errorf("agent: impossible assignment %+v", as)
+	}
+	a.assignment = as
+	a.errs = make(chan error, as.Workers)
+	a.spare = &Recorder{}
+	for i := range as.Workers {
+		w, err := newWorker(as, i)
+		if err != nil {
+			return err
+		}
+		a.workers = append(a.workers, w)
+		a.ended.Add(1)
+		go func() {
+			defer a.ended.Done()
+			if err := w.loop.Run(); err != nil {
+				a.errs <- fmt.Errorf("worker %d: %w", i, err)
+			}
+		}()
+	}
+	return nil
+}
+
+func (a *Agent) stop() {
+	for _, w := range a.workers {
+		w.loop.Stop()
+	}
+	a.ended.Wait()
+}
+
+// step runs one step on all workers and reports once an interval and at the end.
+func (a *Agent) step(ctx context.Context, p *StepPlan) error {
+	report := &StepReport{Agent: a.assignment.Agent, Serial: p.Serial, StartedAt: p.StartAt, Open: map[string]Set{}}
+	finished := make(chan struct{}, len(a.workers))
+	failed := make(chan error, len(a.workers))
+	for _, w := range a.workers {
+		if err := a.on(w, func() {
+			if err := w.begin(p, func() { finished <- struct{}{} }); err != nil {
+				failed <- err
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	from := p.StartAt
+	tick := time.NewTimer(a.untilNext(from))
+	defer tick.Stop()
+	for left := len(a.workers); left > 0; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-failed:
+			return fmt.Errorf("step %s: %w", p.ID, err)
+		case err := <-a.errs:
+			return fmt.Errorf("step %s: %w", p.ID, err)
+		case <-finished:
+			left--
+		case <-tick.C:
+			to := from + int64(intervalLength)
+			if err := a.interval(p, from, to); err != nil {
+				return err
+			}
+			from = to
+			tick.Reset(a.untilNext(from))
+		}
+	}
+	report.EndedAt = max(time.Now().UnixNano(), p.StartAt)
+	if err := a.interval(p, from, max(report.EndedAt, from+1)); err != nil {
+		return err
+	}
+	return a.report(report)
+}
+
+func (a *Agent) untilNext(from int64) time.Duration {
+	return time.Until(time.Unix(0, from).Add(intervalLength))
+}
+
+// on runs f on a worker's thread and waits for it.
+func (a *Agent) on(w *worker, f func()) error {
+	done := make(chan struct{})
+	if !w.loop.Post(func() { f(); close(done) }) {
+		return fmt.Errorf("worker %d has ended", w.index)
+	}
+	select {
+	case <-done:
+		return nil
+	case err := <-a.errs: // the loop ended before it came to f
+		return err
+	}
+}
+
+// interval takes what the workers have recorded and reports it. A worker goes on
+// with an empty recorder at once.
+func (a *Agent) interval(p *StepPlan, from, to int64) error {
+	sum := &Recorder{}
+	report := &IntervalReport{Agent: a.assignment.Agent, Serial: p.Serial, At: from, Seconds: float64(to-from) / 1e9}
+	for _, w := range a.workers {
+		var taken *Recorder
+		var broken error
+		if err := a.on(w, func() {
+			taken, w.rec = w.rec, a.spare
+			report.Open += w.opened
+			report.Outstanding += w.outstanding
+			broken = w.err
+		}); err != nil {
+			return err
+		}
+		if broken != nil {
+			return fmt.Errorf("worker %d: %w", w.index, broken)
+		}
+		if err := sum.Merge(taken); err != nil {
+			return err
+		}
+		taken.Reset()
+		a.spare = taken
+	}
+	var err error
+	if report.Hist, err = sum.encode(); err != nil {
+		return err
+	}
+	report.Counts = sum.Counts
+	report.Clamped, report.Censored = byMetric(sum.clamped), byMetric(sum.censored)
+	return a.Send(Message{Agent: a.assignment.Agent, Interval: report})
+}
+
+func (a *Agent) report(r *StepReport) error {
+	for _, w := range a.workers {
+		if err := a.on(w, func() {
+			for name, g := range w.groups {
+				r.Open[name] = Union(r.Open[name], g.open())
+			}
+			r.Peak += w.peak
+		}); err != nil {
+			return err
+		}
+	}
+	return a.Send(Message{Agent: r.Agent, Step: r})
+}
+
+// Union returns the numbers that are in any of the sets.
+func Union(sets ...Set) Set {
+	var all []uint32
+	for _, s := range sets {
+		all = append(all, s.List()...)
+	}
+	slices.Sort(all)
+	var out Set
+	for _, n := range slices.Compact(all) {
+		out.Add(n)
+	}
+	return out
+}

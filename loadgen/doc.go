@@ -1,0 +1,13 @@
+// Package loadgen is the load generator: an agent process with one or more
+// workers, each an event loop that owns its connections.
+//
+// A message's way through it: a schedule says when it is due and on which
+// connection (sending.go); the worker makes the first attempt to write it, or
+// queues it behind what the socket has not taken yet (conn.go); the answer comes
+// through the frame machine (package wire), is matched with what was sent
+// (payload.go), and its times go into the worker's recorder (recorder.go). Once a
+// second the agent takes the recorders, merges them and reports (agent.go).
+//
+// The load is open loop: nothing that the target does changes when a message is
+// due. A worker that falls behind says so by its send lag.
+package loadgen

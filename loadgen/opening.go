@@ -1,0 +1,199 @@
+package loadgen
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"wsgauge/internal/evloop"
+	"wsgauge/loadgen/schedule"
+	"wsgauge/loadgen/wire"
+)
+
+// opening is what a connection needs until it is open, and drops then.
+type opening struct {
+	plan      *ConnectPlan
+	key       wire.Key
+	head      wire.Head
+	intended  int64
+	requested int64 // first attempt to send the request
+	decided   bool  // its failure was counted; the socket was kept
+}
+
+// connecting is a connect step on one worker.
+type connecting struct {
+	worker  *worker
+	plan    *ConnectPlan
+	group   *group
+	start   int64
+	next    int // index of the next own attempt, in steps of stride
+	pending int // begun and not decided
+	timer   evloop.Timer
+}
+
+// dialsATurn bounds the dials that one turn of the loop makes, so that a late
+// step does not keep the loop from its sockets.
+const dialsATurn = 16
+
+func (w *worker) startConnect(p *ConnectPlan, g *group, start int64) {
+	s := &connecting{worker: w, plan: p, group: g, start: start, next: w.firstOwn(p.First) - int(p.First)}
+	s.timer.Owner = s
+	w.connecting = s
+	s.arm()
+}
+
+func (s *connecting) due() int64 { return s.start + schedule.At(uint64(s.next), s.plan.Rate) }
+
+func (s *connecting) arm() {
+	if s.next < s.plan.Count {
+		s.worker.loop.Arm(&s.timer, s.due())
+		return
+	}
+	s.worker.check()
+}
+
+// Expire makes the attempts that are due.
+func (s *connecting) Expire(now int64) {
+	for range dialsATurn {
+		if s.next >= s.plan.Count || s.due() > now {
+			break
+		}
+		s.dial(s.plan.First+uint32(s.next), s.due())
+		s.next += s.worker.stride()
+		now = evloop.Now()
+	}
+	s.arm()
+}
+
+func (s *connecting) done() bool { return s.next >= s.plan.Count && s.pending == 0 }
+
+func (s *connecting) dial(number uint32, intended int64) {
+	w := s.worker
+	c := w.slab.conn()
+	c.worker, c.group, c.number, c.fd = w, s.group, number, -1
+	c.timer.Owner = c
+	c.opening = &opening{plan: s.plan, intended: intended}
+	s.group.put(w, number, c)
+	w.rec.Counts.Attempted++
+	s.pending++
+	now := evloop.Now()
+	w.rec.Record(DialLag, now-intended)
+	fd, err := evloop.Dial(w.remote(number), w.local(number))
+	if err != nil {
+		c.failOpening(dialClass(err))
+		return
+	}
+	c.fd, c.state = int32(fd), dialing
+	if err := w.loop.Add(fd, evloop.Writable, c); err != nil {
+		w.broken(err)
+		c.failOpening("dial_failed")
+		return
+	}
+	w.loop.Arm(&c.timer, now+int64(s.plan.Timeout))
+}
+
+func dialClass(err error) string {
+	switch {
+	case evloop.NoDescriptor(err):
+		return "dial_no_fd"
+	case errors.Is(err, evloop.ErrNoPort):
+		return "dial_no_port"
+	case errors.Is(err, evloop.ErrTimeout):
+		return "dial_timeout"
+	case errors.Is(err, evloop.ErrRefused), errors.Is(err, evloop.ErrReset):
+		return "dial_refused"
+	}
+	return "dial_failed" // no route, no such address
+}
+
+// dialed takes the outcome of the TCP connect and sends the request.
+func (c *conn) dialed() {
+	w, o := c.worker, c.opening
+	if err := evloop.SocketError(int(c.fd)); err != nil {
+		c.failOpening(dialClass(err))
+		return
+	}
+	now := evloop.Now()
+	w.rec.Record(Dial, now-o.intended)
+	o.key = wire.NewKey(w.nonce())
+	o.requested = now
+	c.state = upgrading
+	w.frame = wire.AppendRequest(w.frame[:0], c.request(), o.key)
+	c.write(w.frame, nil)
+	if c.state == upgrading {
+		c.want()
+	}
+}
+
+func (c *conn) request() *wire.Request {
+	p, a := c.opening.plan, &c.worker.assignment
+	number := strconv.FormatUint(uint64(c.number), 10)
+	path := p.Path
+	if path == "" {
+		path = a.Path
+	}
+	r := &wire.Request{Host: a.Host, Path: strings.ReplaceAll(path, "{conn}", number), Subprotocol: p.Subprotocol}
+	for name, value := range p.Headers {
+		if r.Headers == nil {
+			r.Headers = make(map[string]string, len(p.Headers))
+		}
+		r.Headers[name] = strings.ReplaceAll(value, "{conn}", number)
+	}
+	return r
+}
+
+// upgradeBytes takes bytes of the answer to the upgrade request; a first frame
+// may come along with it.
+func (c *conn) upgradeBytes(p []byte) {
+	w, o := c.worker, c.opening
+	rest, done, err := o.head.Feed(p)
+	if err != nil {
+		c.failOpening("protocol_error")
+		return
+	}
+	if !done {
+		return
+	}
+	if err := o.head.Check(o.key, o.plan.Subprotocol); err != nil {
+		class := "protocol_error"
+		var refused *wire.HandshakeError
+		if errors.As(err, &refused) {
+			class = refused.Class
+		}
+		c.failOpening(class)
+		return
+	}
+	w.rec.Record(Upgrade, w.now-o.requested)
+	w.rec.Counts.Opened++
+	w.opened++
+	w.peak = max(w.peak, w.opened)
+	w.loop.Disarm(&c.timer)
+	c.state, c.lastByte, c.opening = open, w.now, nil
+	if !o.decided {
+		w.decided(c)
+	}
+	if len(rest) > 0 {
+		c.feed(rest)
+	}
+	w.check()
+}
+
+// failOpening counts an attempt that did not become a tunnel, once, and closes
+// its socket unless the plan keeps those that timed out.
+func (c *conn) failOpening(class string) {
+	w, o := c.worker, c.opening
+	if !o.decided {
+		w.fail(class, c, "")
+		o.decided = true
+		w.decided(c)
+		if o.plan.OnTimeout == "keep" && (class == "upgrade_stall" || class == "dial_timeout") {
+			w.check()
+			return
+		}
+	}
+	if c.fd >= 0 {
+		c.end("")
+	}
+	c.state, c.opening = ended, nil
+	w.check()
+}

@@ -1,0 +1,387 @@
+package loadgen
+
+import (
+	"time"
+
+	"wsgauge/internal/evloop"
+	"wsgauge/loadgen/schedule"
+	"wsgauge/loadgen/wire"
+)
+
+// sending is a send step on one worker. Every worker of every agent walks the
+// same schedule of all messages and takes those of its own connections, so that
+// the load is the same however it is spread.
+type sending struct {
+	worker  *worker
+	plan    *SendPlan
+	group   *group
+	sizes   schedule.Sizes
+	source  source
+	next    due
+	more    bool
+	start   int64
+	window  int64 // clock time at which the window begins
+	finish  int64 // … and ends
+	late    int64 // clock time from which what has had no turn is not sent
+	slack   int64 // 1% of the window: what counts as on time
+	timer   evloop.Timer
+	drained bool // the drain is over, or nothing was left to wait for
+	sentAll bool
+}
+
+// due is one message of the schedule.
+type due struct {
+	n      uint64
+	at     int64 // clock of evloop.Now
+	number uint32
+}
+
+// source walks the schedule, message by message, over all connections.
+type source interface {
+	// next returns the offset of the next message and the number of its
+	// connection.
+	next() (n uint64, offset int64, number uint32)
+}
+
+// messagesATurn bounds what one turn of the loop sends before it looks at its
+// sockets again: a late generator must still read.
+const messagesATurn = 16
+
+// lastTurn is how long after the window a late generator may still send what was
+// due in it: longer than any pause of the machine, short against being overloaded.
+const lastTurn = 500 * time.Millisecond
+
+func (w *worker) startSend(p *SendPlan, g *group, start int64) error {
+	sizes, err := schedule.NewSizes(p.Size.Min, p.Size.Max, p.Size.Bytes, p.Size.Weights)
+	if err != nil {
+		return err
+	}
+	s := &sending{worker: w, plan: p, group: g, sizes: sizes, start: start}
+	s.window = start + int64(p.Warmup)
+	s.finish = s.window + int64(p.For)
+	s.slack = max(int64(p.For)/100, 1e6)
+	s.late = s.finish + max(s.slack, int64(lastTurn))
+	s.timer.Owner = s
+	for _, c := range g.conns {
+		if c != nil {
+			c.fresh = c.state == open
+		}
+	}
+	members := p.Members.List()
+	w.sending = s
+	if len(members) == 0 {
+		s.drained, s.sentAll = true, true
+		w.check()
+		return nil
+	}
+	if p.Every > 0 {
+		s.source = newRounds(p, members)
+	} else {
+		s.source = newDraws(p, members)
+	}
+	s.advance()
+	s.arm()
+	return nil
+}
+
+// draws is messages at a rate over all connections, each to a uniformly random one.
+type draws struct {
+	members []uint32
+	seed    uint64
+	seq     schedule.Sequence
+	n       uint64
+}
+
+func newDraws(p *SendPlan, members []uint32) *draws {
+	d := &draws{members: members, seed: p.Seed, seq: schedule.Constant(p.Rate)}
+	if p.Arrivals == "poisson" {
+		d.seq = schedule.Poisson(p.Rate, p.Seed)
+	}
+	return d
+}
+
+func (d *draws) next() (uint64, int64, uint32) {
+	n := d.n
+	d.n++
+	return n, d.seq.Next(), d.members[schedule.Pick(d.seed, n, len(d.members))]
+}
+
+// advance finds the next message of an own connection that was open when the
+// step began; the others are not scheduled, so the rate shrinks in proportion.
+func (s *sending) advance() {
+	for {
+		n, offset, number := s.source.next()
+		at := s.start + offset
+		if at >= s.finish {
+			s.more = false
+			return
+		}
+		if c := s.group.own(s.worker, number); c != nil && c.fresh {
+			s.next, s.more = due{n, at, number}, true
+			return
+		}
+	}
+}
+
+func (s *sending) arm() {
+	w := s.worker
+	switch {
+	case s.more:
+		w.loop.Arm(&s.timer, s.next.at)
+	case !s.sentAll:
+		s.sentAll = true
+		fallthrough
+	default:
+		// Answers are waited for, but not before the window is over: a connection
+		// that ends in it must still count.
+		w.loop.Arm(&s.timer, max(s.finish, evloop.Now()))
+	}
+}
+
+// Expire sends what is due, or ends the window or the drain.
+func (s *sending) Expire(now int64) {
+	w := s.worker
+	if !s.more {
+		s.drain(now)
+		return
+	}
+	for range messagesATurn {
+		if !s.more || s.next.at > now {
+			break
+		}
+		s.send(now)
+		s.advance()
+		now = evloop.Now()
+	}
+	w.now = now
+	s.arm()
+}
+
+// drain waits for answers until there is nothing to wait for or the time is up.
+func (s *sending) drain(now int64) {
+	limit := s.finish + int64(s.plan.Drain)
+	if s.worker.outstanding > 0 && now < limit {
+		s.worker.loop.Arm(&s.timer, limit)
+		s.drained = false
+		s.worker.draining = true
+		return
+	}
+	s.finishDrain(now)
+}
+
+func (s *sending) finishDrain(now int64) {
+	s.drained = true
+	s.worker.draining = false
+	s.worker.loop.Disarm(&s.timer)
+	s.worker.giveUp(now)
+	s.worker.check()
+}
+
+func (s *sending) done() bool { return s.sentAll && s.drained }
+
+// covers tells whether the end of c is a failure of this step.
+func (s *sending) covers(c *conn) bool { return !s.drained && c.group == s.group }
+
+// send makes the first attempt at the message that is due.
+func (s *sending) send(now int64) {
+	w, d := s.worker, s.next
+	c := s.group.own(w, d.number)
+	counted := d.at >= s.window
+	if counted {
+		w.rec.Counts.Scheduled++
+	}
+	size := s.sizes.Of(s.plan.Seed, d.n)
+	switch {
+	case c.state != open:
+		s.skip("ended", counted)
+		return
+	case now >= s.late:
+		s.skip("no_turn", counted)
+		return
+	case c.queue != nil && c.queue.pending() > 0 && c.queue.pending()+size > maxQueued:
+		s.skip("queue_full", counted)
+		return
+	}
+	m := w.slab.message()
+	*m = message{intended: d.at, attempt: now, wall: evloop.ToWall(d.at), size: int32(size), seq: c.seq, counted: counted}
+	c.seq++
+	c.append(m)
+	w.outstanding++
+	if counted {
+		w.rec.Counts.Sent++
+		w.rec.Counts.BytesSent += int64(size)
+		w.rec.Record(SendLag, now-d.at)
+		if now-d.at <= s.slack {
+			w.rec.Counts.OnTime++
+		}
+	}
+	w.writeMessage(c, m, s.plan)
+}
+
+func (s *sending) skip(cause string, counted bool) {
+	if counted {
+		s.worker.rec.NotSent(cause)
+	}
+}
+
+// writeMessage frames one message and writes it, whole or in fragments.
+func (w *worker) writeMessage(c *conn, m *message, p *SendPlan) {
+	size := int(m.size)
+	if cap(w.payload) < size {
+		w.payload = make([]byte, size)
+	}
+	payload := w.payload[:size]
+	w.filler.fill(payload, identity{m.seq, c.number, m.wall}, p.Text)
+	op := wire.Binary
+	if p.Text {
+		op = wire.Text
+	}
+	// RFC 6455 section 5.4: the first frame names the opcode, the others continue it.
+	frames := min(max(p.Fragments, 1), max(size, 1))
+	w.frame = w.frame[:0]
+	for i := range frames {
+		from, to := size*i/frames, size*(i+1)/frames
+		w.frame = wire.AppendFrame(w.frame, op, i == frames-1, w.mask(), payload[from:to])
+		op = wire.Continuation
+	}
+	c.write(w.frame, m)
+	if cap(w.frame) > 1<<20 { // a rare large message must not be paid for ever
+		w.frame, w.payload = nil, nil
+	}
+}
+
+// accepted records that the kernel has taken the last byte of m.
+func (w *worker) accepted(m *message, now int64) {
+	m.end = 0
+	if m.counted {
+		w.rec.Record(WriteBlocked, now-m.attempt)
+	}
+}
+
+func (c *conn) append(m *message) {
+	if c.last == nil {
+		c.first = m
+	} else {
+		c.last.next = m
+	}
+	c.last = m
+}
+
+// answered matches a whole message from the peer with one that was sent.
+func (c *conn) answered(a *assembly) {
+	w := c.worker
+	id, sound := a.identity()
+	m, before := c.first, (*message)(nil)
+	if sound && id.conn == c.number {
+		for m != nil && m.seq != id.seq {
+			m, before = m.next, m
+		}
+	}
+	switch {
+	case sound && id.conn == c.number && m == nil && id.seq < c.seq:
+		w.fail("duplicated", c, "an answer that had come already")
+		return
+	case m == nil:
+		w.fail("corrupt", c, "a message that was never sent")
+		w.rec.Counts.Corrupt++
+		return
+	case a.length != int(m.size), a.short() && !a.isShort(w.filler, identity{m.seq, c.number, m.wall}),
+		!a.short() && (!sound || id != identity{m.seq, c.number, m.wall}):
+		w.fail("corrupt", c, "an answer that is not what was sent")
+		w.rec.Counts.Corrupt++
+		c.take(before, m, false)
+		return
+	}
+	if before != nil {
+		w.fail("reordered", c, "an answer that came before an earlier one's")
+	}
+	c.take(before, m, true)
+}
+
+// take removes m, which stands behind before, and records its answer when that
+// is right.
+func (c *conn) take(before, m *message, right bool) {
+	w := c.worker
+	if before == nil {
+		c.first = m.next
+	} else {
+		before.next = m.next
+	}
+	if c.last == m {
+		c.last = before
+	}
+	if !m.given {
+		w.outstanding--
+		if m.counted {
+			w.rec.Counts.Received++
+			w.rec.Counts.BytesReceived += int64(m.size)
+			if right {
+				w.rec.Counts.Answered++
+				w.rec.Record(ResponseTime, w.now-m.intended)
+				w.rec.Record(ServiceTime, w.now-m.attempt)
+			}
+		}
+	}
+	if m.end == 0 { // else the queue still points at it
+		w.slab.putMessage(m)
+	}
+	if w.draining && w.outstanding == 0 {
+		w.sending.finishDrain(w.now)
+	}
+}
+
+// lose keeps the outstanding messages of a connection that has ended until the
+// step is over: their age then is the least that their answer can have taken.
+func (w *worker) lose(c *conn) {
+	for m := c.first; m != nil; {
+		next := m.next
+		m.next = nil
+		if !m.given {
+			w.outstanding--
+			if m.counted {
+				w.lost = append(w.lost, *m)
+			}
+		}
+		m = next
+	}
+	c.first, c.last = nil, nil
+	if w.draining && w.outstanding == 0 {
+		w.sending.finishDrain(evloop.Now())
+	}
+}
+
+// giveUp ends a step's messages: what has no answer now is unanswered, stays in
+// the percentiles with its age, and will not be waited for.
+func (w *worker) giveUp(now int64) {
+	for i := range w.lost {
+		w.unanswered(&w.lost[i], now)
+	}
+	w.lost = nil
+	if w.outstanding == 0 {
+		return
+	}
+	for _, c := range w.sending.group.conns {
+		if c == nil {
+			continue
+		}
+		for m := c.first; m != nil; m = m.next {
+			if !m.given {
+				m.given = true
+				w.outstanding--
+				if m.counted {
+					w.unanswered(m, now)
+				}
+			}
+		}
+	}
+}
+
+func (w *worker) unanswered(m *message, now int64) {
+	w.rec.Counts.Unanswered++
+	w.rec.Fail("unanswered")
+	w.rec.RecordCensored(ResponseTime, now-m.intended)
+	w.rec.RecordCensored(ServiceTime, now-m.attempt)
+	if m.end != 0 { // the kernel never took all of it
+		w.rec.RecordCensored(WriteBlocked, now-m.attempt)
+	}
+}

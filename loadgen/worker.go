@@ -1,0 +1,269 @@
+package loadgen
+
+import (
+	crand "crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+
+	"wsgauge/internal/evloop"
+	"wsgauge/loadgen/wire"
+)
+
+// closeWait is how long the peer may take to end a connection after both close
+// frames; then we close it ourselves (RFC 6455 section 7.1.1: "a reasonable time").
+const closeWait = int64(2e9)
+
+// worker is one event loop and the connections that belong to it. All of it is
+// used on the loop's thread alone; the agent speaks to it through posted calls.
+type worker struct {
+	loop       *evloop.Loop
+	assignment Assignment
+	index      int
+	random     *rand.ChaCha8
+	filler     *filler
+	slab       slab
+	groups     map[string]*group
+	rec        *Recorder
+
+	step       *StepPlan // nil between steps
+	finished   func()    // told once when this worker's part of the step is done
+	connecting *connecting
+	sending    *sending
+	holding    *holding
+	closing    *closing
+
+	now         int64 // the clock when the bytes in hand were read
+	opened      int   // open connections
+	peak        int
+	outstanding int // messages that the step still waits for
+	draining    bool
+	lost        []message
+	err         error // the loop itself failed
+
+	frame   []byte // scratch for what is written
+	payload []byte
+	whole   assembly // a message that arrives in one piece
+}
+
+func newWorker(a Assignment, index int) (*worker, error) {
+	loop, err := evloop.New()
+	if err != nil {
+		return nil, fmt.Errorf("worker %d: %w", index, err)
+	}
+	var seed [32]byte
+	if _, err := crand.Read(seed[:]); err != nil {
+		loop.Discard()
+		return nil, err
+	}
+	return &worker{loop: loop, assignment: a, index: index, random: rand.NewChaCha8(seed),
+		filler: newFiller(a.Seed), groups: map[string]*group{}, rec: &Recorder{}}, nil
+}
+
+// mask returns a fresh masking key. RFC 6455 section 5.3 wants one that cannot be
+// predicted: ChaCha8 keyed from the system's entropy.
+func (w *worker) mask() (m [4]byte) {
+	binary.LittleEndian.PutUint32(m[:], uint32(w.random.Uint64()))
+	return m
+}
+
+func (w *worker) nonce() (n [16]byte) {
+	binary.LittleEndian.PutUint64(n[:8], w.random.Uint64())
+	binary.LittleEndian.PutUint64(n[8:], w.random.Uint64())
+	return n
+}
+
+// Connection number n belongs to agent n mod Agents, and there to worker
+// (n / Agents) mod Workers.
+func (w *worker) stride() int { return w.assignment.Agents * w.assignment.Workers }
+
+func (w *worker) residue() int { return w.index*w.assignment.Agents + w.assignment.Agent }
+
+// firstOwn returns the smallest own number that is not below n.
+func (w *worker) firstOwn(n uint32) int {
+	return int(n) + (w.residue()-int(n)%w.stride()+w.stride())%w.stride()
+}
+
+// Connections take the addresses in turn, and the sources in turn for each round
+// of addresses, so that every pair is used before one is used twice.
+func (w *worker) remote(number uint32) netip.AddrPort {
+	return w.assignment.Addrs[int(number)%len(w.assignment.Addrs)]
+}
+
+func (w *worker) local(number uint32) netip.AddrPort {
+	s := w.assignment.Sources
+	if len(s) == 0 {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(s[int(number)/len(w.assignment.Addrs)%len(s)], 0)
+}
+
+// begin starts a step; finished is called once when it is done here.
+func (w *worker) begin(p *StepPlan, finished func()) error {
+	w.step, w.finished = p, finished
+	w.peak = w.opened
+	start := evloop.FromWall(p.StartAt)
+	switch {
+	case p.Connect != nil:
+		w.startConnect(p.Connect, w.group(p.Group), start)
+	case p.Send != nil:
+		return w.startSend(p.Send, w.group(p.Group), start)
+	case p.Hold != nil:
+		w.startHold(p.Hold, p.Group, start)
+	case p.Close != nil:
+		w.startClose(p.Close, p.Group, start)
+	default:
+		return fmt.Errorf("step %s: of no kind that this agent knows", p.ID)
+	}
+	return nil
+}
+
+// check tells the agent when the step is done here.
+func (w *worker) check() {
+	if w.step == nil {
+		return
+	}
+	switch {
+	case w.connecting != nil && !w.connecting.done(),
+		w.sending != nil && !w.sending.done(),
+		w.holding != nil && !w.holding.done(),
+		w.closing != nil && !w.closing.done():
+		return
+	}
+	w.connecting, w.sending, w.holding, w.closing = nil, nil, nil, nil
+	w.step = nil
+	w.finished()
+}
+
+// decided is told of every attempt that was opened or has failed.
+func (w *worker) decided(c *conn) {
+	if s := w.connecting; s != nil {
+		s.pending--
+	}
+}
+
+// fail counts a failure.
+func (w *worker) fail(class string, _ *conn, _ string) { w.rec.Fail(class) }
+
+// broken keeps the first error of the loop itself, which the agent reports.
+func (w *worker) broken(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// group returns a group, made when it is new.
+func (w *worker) group(name string) *group {
+	g := w.groups[name]
+	if g == nil {
+		g = &group{name: name}
+		w.groups[name] = g
+	}
+	return g
+}
+
+// each calls f for every connection of a group, or of all when the name is empty.
+func (w *worker) each(name string, f func(*conn)) {
+	for _, g := range w.groups {
+		if name != "" && g.name != name {
+			continue
+		}
+		for _, c := range g.conns {
+			if c != nil {
+				f(c)
+			}
+		}
+	}
+}
+
+// group is a named set of connections; conns is indexed by own number / stride.
+type group struct {
+	name  string
+	conns []*conn
+}
+
+func (g *group) put(w *worker, number uint32, c *conn) {
+	i := int(number) / w.stride()
+	for len(g.conns) <= i {
+		g.conns = append(g.conns, nil)
+	}
+	g.conns[i] = c
+}
+
+// own returns the connection of that number, nil when it is another worker's or
+// was never begun.
+func (g *group) own(w *worker, number uint32) *conn {
+	if int(number)%w.stride() != w.residue() {
+		return nil
+	}
+	if i := int(number) / w.stride(); i < len(g.conns) {
+		return g.conns[i]
+	}
+	return nil
+}
+
+// open returns the numbers of the open connections.
+func (g *group) open() Set {
+	var s Set
+	for _, c := range g.conns {
+		if c != nil && c.state == open {
+			s.Add(c.number)
+		}
+	}
+	return s
+}
+
+// slab hands out connections and messages without a heap object for each.
+type slab struct {
+	conns []conn
+	free  *message
+}
+
+func (s *slab) conn() *conn {
+	if len(s.conns) == 0 {
+		s.conns = make([]conn, 64)
+	}
+	c := &s.conns[0]
+	s.conns = s.conns[1:]
+	return c
+}
+
+func (s *slab) message() *message {
+	if s.free == nil {
+		chunk := make([]message, 128)
+		for i := range chunk[:len(chunk)-1] {
+			chunk[i].next = &chunk[i+1]
+		}
+		s.free = &chunk[0]
+	}
+	m := s.free
+	s.free = m.next
+	return m
+}
+
+func (s *slab) putMessage(m *message) {
+	m.next = s.free
+	s.free = m
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// pong is the answer to one of our pings.
+func (c *conn) pong(payload []byte) {
+	if len(payload) != 8 {
+		return // unsolicited pongs are allowed (RFC 6455 section 5.5.3)
+	}
+	sent := int64(binary.LittleEndian.Uint64(payload))
+	if now := c.worker.now; sent > 0 && sent <= now {
+		c.worker.rec.Record(Ping, now-sent)
+	}
+}
+
+func (w *worker) ping(c *conn, intended int64) {
+	var payload [8]byte
+	binary.LittleEndian.PutUint64(payload[:], uint64(intended))
+	w.frame = wire.AppendFrame(w.frame[:0], wire.Ping, true, w.mask(), payload[:])
+	c.write(w.frame, nil)
+}
