@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain lets the test binary stand in for wsgauge: as guard, as launcher, and
@@ -63,16 +65,21 @@ func controller(scripts []string) error {
 	return nil
 }
 
-// busy uses the CPU for a while.
+// busy uses an amount of CPU time, however long that takes.
 func busy(milliseconds string) error {
 	n, err := strconv.Atoi(milliseconds)
 	if err != nil {
 		return err
 	}
-	end := time.Now().Add(time.Duration(n) * time.Millisecond)
-	for time.Now().Before(end) {
+	cpu := func() (ts unix.Timespec, err error) {
+		err = unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts)
+		return ts, err
 	}
-	return nil
+	began, err := cpu()
+	for now := began; err == nil && now.Nano()-began.Nano() < int64(n)*1e6; {
+		now, err = cpu()
+	}
+	return err
 }
 
 // ignorer has a busy child and ignores SIGCHLD, so that the kernel collects the
