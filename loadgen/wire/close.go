@@ -56,7 +56,9 @@ func sendable(code uint16) bool {
 		// control frame by an endpoint" (section 7.4.1).
 		return code <= 1003 || code >= 1007 && code <= 1014
 	}
-	return code < 5000 // "3000-3999 … registered", "4000-4999 … private use"; no more
+	// 3000 to 3999 are for registered use, 4000 to 4999 for private use; there are no
+	// more (section 7.4.2).
+	return code < 5000
 }
 
 // checkClose checks the payload of a close frame from the peer.

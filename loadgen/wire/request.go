@@ -27,11 +27,13 @@ func (r *Request) Check() error {
 		return fmt.Errorf("upgrade request: the path %q; begin it with / and encode what is not printable ASCII as %%XX", r.Path)
 	}
 	if r.Subprotocol != "" {
+		var seen []string
 		for name := range strings.SplitSeq(r.Subprotocol, ",") {
-			// RFC 6455 section 4.1: the elements "MUST all be unique strings", and tokens.
-			if !isToken(trim(name)) {
-				return fmt.Errorf("upgrade request: the subprotocol %q; give a token, or several with commas", r.Subprotocol)
+			// RFC 6455 section 4.1: the elements are tokens and "MUST all be unique strings".
+			if name = trim(name); !isToken(name) || slices.Contains(seen, name) {
+				return fmt.Errorf("upgrade request: the subprotocol %q; give a token, or several different ones with commas", r.Subprotocol)
 			}
+			seen = append(seen, name)
 		}
 	}
 	for name, value := range r.Headers {
