@@ -133,10 +133,14 @@ func (s *sizing) threaded(a scenarios.Apache) error {
 	if s.threadLimit > maxThreadLimit {
 		return fmt.Errorf("thread_limit %d is above the %d that are compiled in", s.threadLimit, maxThreadLimit)
 	}
+	codes := [2]string{"AH00507", "AH00515"}
+	if s.mpm == "worker" {
+		codes = [2]string{"AH00310", "AH00318"}
+	}
 	// The server's own clamping, in its order. Only limits that the scenario sets
 	// can cause it.
 	if s.threadsPerChild > s.threadLimit {
-		s.note("ThreadsPerChild is above ThreadLimit: the server lowers it to %d (AH00507)", s.threadLimit)
+		s.note("ThreadsPerChild is above ThreadLimit: the server lowers it to %d (%s)", s.threadLimit, codes[0])
 		s.threadsPerChild = s.threadLimit
 	}
 	active := max(1, s.maxRequestWorkers/s.threadsPerChild)
@@ -145,8 +149,8 @@ func (s *sizing) threaded(a scenarios.Apache) error {
 		return fmt.Errorf("%d children are above the %d that are compiled in (use more threads_per_child)", s.serverLimit, maxServerLimit)
 	}
 	if active > s.serverLimit {
-		s.note("MaxRequestWorkers needs %d children and ServerLimit allows %d: the server serves %d requests at once (AH00515)",
-			active, s.serverLimit, s.serverLimit*s.threadsPerChild)
+		s.note("MaxRequestWorkers needs %d children and ServerLimit allows %d: the server serves %d requests at once (%s)",
+			active, s.serverLimit, s.serverLimit*s.threadsPerChild, codes[1])
 		active = s.serverLimit
 	}
 	s.workers = active * s.threadsPerChild
