@@ -99,11 +99,11 @@ func shift(a, b uint64, by int) (high, low uint64, fits bool) {
 // depends on the rate and the seed alone. A rate that is not positive and finite
 // has no arrivals.
 func Poisson(perSecond float64, seed uint64) Sequence {
-	p := &poisson{mean: 1e9 / perSecond, seed: seed ^ streamArrivals}
-	if !(perSecond > 0) || math.IsInf(perSecond, 1) {
-		p.t = Never
+	mean := math.Inf(1)
+	if perSecond > 0 && !math.IsInf(perSecond, 1) {
+		mean = 1e9 / perSecond
 	}
-	return p
+	return &poisson{mean: mean, seed: seed ^ streamArrivals}
 }
 
 type poisson struct {
