@@ -146,38 +146,3 @@ func (a Aggregate) Basis() string {
 	}
 	return fmt.Sprintf("%s of %d of %d trials", kind, a.Used, a.Trials)
 }
-
-// Ratio is the median, over the blocks, of a figure of one target over that of
-// another in the same block, where both are valid, known and no lower bounds. The
-// value of State is Known or NotMeasured.
-func Ratio(trials, yardstick []*results.Trial, name string) Aggregate {
-	a := Aggregate{State: NotMeasured, Trials: len(trials), Why: "no block has both"}
-	a.Unit = "×"
-	byBlock := map[int]float64{}
-	for _, t := range yardstick {
-		if v, ok := exact(t, name); ok && v > 0 {
-			byBlock[t.Block] = v
-		}
-	}
-	var ratios []float64
-	for _, t := range trials {
-		v, ok := exact(t, name)
-		if base, both := byBlock[t.Block]; ok && both {
-			ratios = append(ratios, v/base)
-		}
-	}
-	if len(ratios) == 0 {
-		return a
-	}
-	a.State, a.Used, a.Why = Known, len(ratios), ""
-	a.Value, a.Min, a.Max = results.Median(ratios), slices.Min(ratios), slices.Max(ratios)
-	return a
-}
-
-func exact(t *results.Trial, name string) (float64, bool) {
-	if _, spoiled := t.Spoiled("", name); spoiled || t.Censored("", name) {
-		return 0, false
-	}
-	v, _, ok := t.Figure("", name)
-	return v, ok
-}

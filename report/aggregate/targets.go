@@ -63,3 +63,18 @@ func Yardstick(targets []Target) []*results.Trial {
 	}
 	return found
 }
+
+// Alike merges neighbouring verdicts that say the same of several targets; their
+// names are listed in Target.
+func Alike(list []results.Verdict) []results.Verdict {
+	var merged []results.Verdict
+	for _, v := range list {
+		last := len(merged) - 1
+		if last >= 0 && merged[last].Name == v.Name && merged[last].Verdict == v.Verdict && merged[last].Why == v.Why {
+			merged[last].Target += ", " + v.Target
+			continue
+		}
+		merged = append(merged, v)
+	}
+	return merged
+}

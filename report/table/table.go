@@ -181,16 +181,7 @@ func notes(b *strings.Builder, rows []aggregate.Row) {
 
 // verdicts writes a line a conclusion; targets of which the same is said share one.
 func verdicts(b *strings.Builder, list []results.Verdict) {
-	var merged []results.Verdict
-	for _, v := range list {
-		last := len(merged) - 1
-		if last >= 0 && merged[last].Name == v.Name && merged[last].Verdict == v.Verdict && merged[last].Why == v.Why {
-			merged[last].Target += ", " + v.Target
-			continue
-		}
-		merged = append(merged, v)
-	}
-	section(b, "Verdicts", merged, func(v results.Verdict) string {
+	section(b, "Verdicts", aggregate.Alike(list), func(v results.Verdict) string {
 		s := fmt.Sprintf("%-7s %s", v.Verdict, v.Name)
 		if v.Target != "" && !strings.HasPrefix(v.Name, v.Target+".") {
 			s += " (" + v.Target + ")"

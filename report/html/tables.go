@@ -1,0 +1,209 @@
+package html
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"wsgauge/report/aggregate"
+	"wsgauge/report/quantity"
+	"wsgauge/results"
+)
+
+// grid is a table of the page.
+type grid struct {
+	Head []string
+	Rows [][]cell
+}
+
+// cell is a value, and beneath it how far the trials spread.
+type cell struct {
+	Text, Under string
+	Class       string // "name", "doubt", "bad" or none
+}
+
+func name(s string) cell { return cell{Text: s, Class: "name"} }
+
+// figure shows an aggregate; where several trials differ, the least and the most too.
+func figure(a aggregate.Aggregate) cell {
+	c := cell{Text: a.String()}
+	switch {
+	case a.State == aggregate.Invalid:
+		c.Class, c.Under = "doubt", "see validity"
+	case a.State != aggregate.Known:
+		c.Class = "doubt"
+	case !a.Count && a.Used > 1 && quantity.Format(a.Min, a.Unit) != quantity.Format(a.Max, a.Unit):
+		c.Under = quantity.Format(a.Min, a.Unit) + " … " + quantity.Format(a.Max, a.Unit)
+	}
+	return c
+}
+
+func failed(a aggregate.Aggregate) cell {
+	c := figure(a)
+	if a.State == aggregate.Known && a.Value > 0 {
+		c.Class = "bad"
+	}
+	return c
+}
+
+func opened(r aggregate.Row) cell {
+	c := figure(r.Opened)
+	if r.Opened.State == aggregate.Known && r.Opened.Value != r.Attempted.Value {
+		c.Text, c.Class = r.Opened.String()+" of "+r.Attempted.String(), "bad"
+	}
+	return c
+}
+
+func comparison(rows []aggregate.Row) grid {
+	g := grid{Head: []string{"target", "valid trials", "opened", "failures", "messages", "p50", "p99", "p99.9", "p50 ÷ tunnel",
+		"CPU a message", "CPU ÷ tunnel", "PSS a tunnel", "threads", "processes", "descriptors"}}
+	for _, r := range rows {
+		valid := cell{Text: fmt.Sprintf("%d of %d", r.Valid(), len(r.Trials))}
+		if r.Valid() < len(r.Trials) {
+			valid.Class = "doubt"
+		}
+		g.Rows = append(g.Rows, []cell{name(r.Name), valid, opened(r), failed(r.Failures), figure(r.PerSecond), figure(r.P50), figure(r.P99), figure(r.P999),
+			figure(r.P50Ratio), figure(r.CPU), figure(r.CPURatio), figure(r.PSS), figure(r.Threads), figure(r.Processes), figure(r.FDs)})
+	}
+	return g
+}
+
+// maxSteps bounds the table of steps.
+const maxSteps = 40
+
+// steps shows the steps in which something was opened, sent or went wrong.
+func steps(rows []aggregate.Row) grid {
+	g := grid{Head: []string{"step", "target", "opened", "messages", "p50", "p99", "failures", "note"}}
+	var ids []string
+	notes := map[[2]string]string{}
+	for _, r := range rows {
+		for _, t := range r.Trials {
+			for _, s := range t.Steps {
+				if !slices.Contains(ids, s.ID) && len(ids) < maxSteps {
+					ids = append(ids, s.ID)
+				}
+				if s.Note != "" {
+					notes[[2]string{s.ID, r.Name}] = s.Note
+				}
+			}
+		}
+	}
+	for _, id := range ids {
+		for _, r := range rows {
+			if row := stepRow(id, r, notes[[2]string{id, r.Name}]); row != nil {
+				g.Rows = append(g.Rows, row)
+			}
+		}
+	}
+	return g
+}
+
+// stepRow is nil for a step in which nothing happened that the table shows.
+func stepRow(id string, r aggregate.Row, note string) []cell {
+	row := []cell{name(id), name(r.Name)}
+	something := note != ""
+	for _, figureName := range []string{"connections.opened", "messages.per_second", "response_time.p50", "response_time.p99", "failures"} {
+		a, err := aggregate.Over(r.Trials, id, figureName)
+		if err != nil || a.State == aggregate.Known && a.Value == 0 && figureName != "failures" {
+			a = aggregate.Aggregate{State: aggregate.NotMeasured}
+		}
+		something = something || a.State == aggregate.Known && a.Value > 0
+		switch {
+		case a.State == aggregate.NotMeasured || a.State == aggregate.NoTrial:
+			row = append(row, cell{})
+		case figureName == "failures":
+			row = append(row, failed(a))
+		default:
+			row = append(row, figure(a))
+		}
+	}
+	if !something {
+		return nil
+	}
+	return append(row, name(note))
+}
+
+// failures sets the classes of what went wrong and of how tunnels ended beside the
+// codes of the target's own log, summed over all trials, valid or not.
+func failures(rows []aggregate.Row) grid {
+	g := grid{Head: []string{"target", "failures", "closures", "target's own log"}}
+	for _, r := range rows {
+		var sums [3]map[string]int64
+		for i := range sums {
+			sums[i] = map[string]int64{}
+		}
+		for _, t := range r.Trials {
+			for i, m := range []map[string]int64{t.Failures, t.Closures, t.Log} {
+				for class, n := range m {
+					sums[i][class] += n
+				}
+			}
+		}
+		row := []cell{name(r.Name)}
+		for i, m := range sums {
+			c := cell{Text: classes(m), Class: "name"}
+			if i == 0 && c.Text != "none" {
+				c.Class = "name bad"
+			}
+			row = append(row, c)
+		}
+		g.Rows = append(g.Rows, row)
+	}
+	return g
+}
+
+// classes lists counts by class, the most frequent first.
+func classes(m map[string]int64) string {
+	list := slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		if m[a] != m[b] {
+			if m[a] > m[b] {
+				return -1
+			}
+			return 1
+		}
+		if a < b {
+			return -1
+		}
+		return 1
+	})
+	text := ""
+	for _, class := range list {
+		if m[class] == 0 {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += class + " " + quantity.Number(float64(m[class]))
+	}
+	if text == "" {
+		return "none"
+	}
+	return text
+}
+
+// logLine is the first line of its code that a target logged.
+type logLine struct {
+	Target, Code, Text string
+}
+
+// maxLogLines bounds what is quoted.
+const maxLogLines = 60
+
+func logLines(d *results.RunData) []logLine {
+	var out []logLine
+	seen := map[[2]string]bool{}
+	for _, e := range d.Events {
+		key := [2]string{e.Target, e.Class}
+		if e.Kind != "log" || seen[key] || len(out) == maxLogLines {
+			continue
+		}
+		seen[key] = true
+		text := e.Text
+		if r := []rune(text); len(r) > 400 {
+			text = string(r[:400]) + "…"
+		}
+		out = append(out, logLine{e.Target, e.Class, text})
+	}
+	return out
+}

@@ -1,0 +1,259 @@
+package plot
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"wsgauge/report/aggregate"
+	"wsgauge/report/quantity"
+	"wsgauge/results"
+)
+
+const metric = "response_time"
+
+// source is a run's records, sorted for the charts.
+type source struct {
+	run       *results.Run
+	targets   []aggregate.Target
+	intervals map[trialKey][]*results.Interval // of response time, by their start
+	samples   map[trialKey][]*results.Sample   // of the target's processes, by time
+	problems  []string
+}
+
+type trialKey struct {
+	block  int
+	target string
+}
+
+func keyOf(t *results.Trial) trialKey { return trialKey{t.Block, t.Target} }
+
+func newSource(d *results.RunData) *source {
+	s := &source{run: d.Run, targets: aggregate.Targets(d), intervals: map[trialKey][]*results.Interval{}, samples: map[trialKey][]*results.Sample{}}
+	for i := range d.Intervals {
+		if v := &d.Intervals[i]; v.Metric == metric {
+			k := trialKey{v.Block, v.Target}
+			s.intervals[k] = append(s.intervals[k], v)
+		}
+	}
+	for i := range d.Samples {
+		if v := &d.Samples[i]; v.Group == "target" {
+			k := trialKey{v.Block, v.Target}
+			s.samples[k] = append(s.samples[k], v)
+		}
+	}
+	for _, list := range s.intervals {
+		slices.SortStableFunc(list, func(a, b *results.Interval) int { return a.Start.Compare(b.Start) })
+	}
+	return s
+}
+
+// histogram decodes an interval; one that cannot be read becomes a problem.
+func (s *source) histogram(i *results.Interval) *hdrhistogram.Histogram {
+	h, err := i.Histogram()
+	if err != nil {
+		s.problems = append(s.problems, err.Error())
+		return nil
+	}
+	return h
+}
+
+// example chooses the trial of a target that stands for it where a line over time
+// is drawn: the first in which the figure is valid. nil when there is none.
+func example(t aggregate.Target, figure string) *results.Trial {
+	for _, trial := range t.Trials {
+		if _, spoiled := trial.Spoiled("", figure); !spoiled {
+			return trial
+		}
+	}
+	return nil
+}
+
+// latencyByPercentile takes each percentile as the median over the valid trials.
+func latencyByPercentile(s *source) Chart {
+	c := Chart{Name: "latency-percentile", Title: "Latency by percentile",
+		Caption: "Response time, from when a message was due to its answer; each percentile is the median over the valid trials. A line ends where fewer than 20 observations lie beyond it.",
+		Table:   Table{Head: []string{"target", "trials", "p50", "p90", "p99", "p99.9", "p99.99"}}}
+	p := Panel{X: Axis{Label: "percentile", Nines: true}, Y: Axis{Label: "response time", Unit: "ns", Log: true}}
+	for place, t := range s.targets {
+		var hists []*hdrhistogram.Histogram
+		censored := false
+		for _, trial := range t.Trials {
+			if _, spoiled := trial.Spoiled("", metric+".p99"); spoiled {
+				continue
+			}
+			if h := s.whole(trial); h != nil && h.TotalCount() > 0 {
+				hists = append(hists, h)
+				censored = censored || trial.Censored("", metric+".max")
+			}
+		}
+		line := Line{Name: t.Name, Place: place}
+		if len(hists) > 0 {
+			for x := 0.0; x <= 4.0001; x += 0.05 {
+				if v, ok := medianAt(hists, percentile(x)); ok {
+					line.add(x, v, true)
+				}
+			}
+			c.Table.Rows = append(c.Table.Rows, percentileRow(t.Name, hists))
+		}
+		if censored && !strings.Contains(c.Caption, "≥") {
+			c.Caption += " Where messages stayed unanswered they count with the age at which the step gave up (≥): the true line lies above."
+		}
+		p.Lines = append(p.Lines, line)
+	}
+	c.Panels = []Panel{p}
+	c.Alt = "Lines of response time over percentile, on logarithmic axes. " + sentences(p.Lines, "ns", "at the end of its line")
+	return c
+}
+
+// whole merges the intervals of one trial, which is exact.
+func (s *source) whole(t *results.Trial) *hdrhistogram.Histogram {
+	var sum *hdrhistogram.Histogram
+	for _, i := range s.intervals[keyOf(t)] {
+		h := s.histogram(i)
+		switch {
+		case h == nil:
+		case sum == nil:
+			sum = h
+		default:
+			if dropped := sum.Merge(h); dropped > 0 {
+				s.problems = append(s.problems, fmt.Sprintf("%d response times of %s in block %d did not fit their histogram", dropped, t.Target, t.Block))
+			}
+		}
+	}
+	return sum
+}
+
+// percentile is that at x nines: 90 at 1, 99 at 2.
+func percentile(x float64) float64 { return 100 * (1 - math.Pow(10, -x)) }
+
+// medianAt is the median over trials of a percentile that all of them have.
+func medianAt(hists []*hdrhistogram.Histogram, percentile float64) (float64, bool) {
+	var values []float64
+	for _, h := range hists {
+		if float64(h.TotalCount())*(1-percentile/100) < 20-1e-6 {
+			return 0, false
+		}
+		values = append(values, float64(h.ValueAtPercentile(percentile)))
+	}
+	return results.Median(values), true
+}
+
+func percentileRow(name string, hists []*hdrhistogram.Histogram) []string {
+	row := []string{name, fmt.Sprint(len(hists))}
+	for _, p := range []float64{50, 90, 99, 99.9, 99.99} {
+		v, ok := medianAt(hists, p)
+		if !ok {
+			v = math.NaN()
+		}
+		row = append(row, quantity.Format(v, "ns"))
+	}
+	return row
+}
+
+// latencyOverTime shows one trial of each target, second by second.
+func latencyOverTime(s *source) Chart {
+	c := Chart{Name: "latency-time", Title: "Latency over time", Table: Table{Head: []string{"target", "block", "time", "p50", "p99", "max", "messages"}}}
+	x := Axis{Label: "time since the trial began", Unit: "s"}
+	p50 := Panel{Title: "p50 of each second", X: x, Y: Axis{Unit: "ns", Log: true}}
+	p99 := Panel{Title: "p99 of each second", X: x, Y: p50.Y}
+	slowest := Panel{Title: "slowest of each second", X: x, Y: p50.Y}
+	for place, t := range s.targets {
+		a, b, m := Line{Name: t.Name, Place: place}, Line{Name: t.Name, Place: place}, Line{Name: t.Name, Place: place}
+		if trial := example(t, metric+".p99"); trial != nil {
+			for _, i := range s.intervals[keyOf(trial)] {
+				h := s.histogram(i)
+				if h == nil {
+					continue
+				}
+				at := i.Start.Sub(s.run.StartedAt).Seconds() - trial.StartedS + i.Seconds/2
+				q := results.Summarise(h, 0, 0)
+				if q == nil {
+					continue
+				}
+				a.add(at, value(q.P50), true)
+				b.add(at, value(q.P99), true)
+				m.add(at, q.Max, true)
+				c.Table.Rows = append(c.Table.Rows, []string{t.Name, fmt.Sprint(trial.Block), seconds(at), quantity.Format(value(q.P50), "ns"),
+					quantity.Format(value(q.P99), "ns"), quantity.Format(q.Max, "ns"), fmt.Sprint(q.Count)})
+			}
+		}
+		p50.Lines, p99.Lines, slowest.Lines = append(p50.Lines, a.thinned()), append(p99.Lines, b.thinned()), append(slowest.Lines, m.thinned())
+	}
+	second := p99
+	tail := "p99"
+	if p99.empty() {
+		// Below 2000 messages a second no p99 of a second can be stated.
+		second, tail = slowest, "the slowest"
+	}
+	p50.Marks = s.marks()
+	second.Marks = p50.Marks
+	c.Panels = []Panel{p50, second}
+	c.Table = c.Table.bounded()
+	c.Caption = "Response time of each second, by the time of the answer, in the first valid trial of each target. Dotted lines: where a step begins."
+	c.Alt = fmt.Sprintf("Two panels of lines over time on a logarithmic axis: p50 and %s of each second. %s", tail, sentences(second.Lines, "ns", "in the last second, "+tail))
+	return c
+}
+
+// marks are the starts of the steps, in the example of the first target that has one.
+func (s *source) marks() []Mark {
+	for _, t := range s.targets {
+		trial := example(t, "failures")
+		if trial == nil || len(trial.Steps) == 0 {
+			continue
+		}
+		var list []Mark
+		for _, step := range trial.Steps {
+			text := step.Step
+			if strings.ContainsFunc(step.ID, func(r rune) bool { return r >= 'a' && r <= 'z' }) && step.ID != step.Step {
+				text = step.ID
+			}
+			list = append(list, Mark{step.StartedS, text})
+		}
+		return list
+	}
+	return nil
+}
+
+func value(v *float64) float64 {
+	if v == nil {
+		return math.NaN()
+	}
+	return *v
+}
+
+func seconds(s float64) string {
+	return (time.Duration(math.Round(s*100)) * 10 * time.Millisecond).String()
+}
+
+// bounded keeps a table readable: of more than 600 rows only each so-manieth.
+func (t Table) bounded() Table {
+	const most = 600
+	if len(t.Rows) <= most {
+		return t
+	}
+	stride := (len(t.Rows) + most - 1) / most
+	out := Table{Head: t.Head}
+	for i := 0; i < len(t.Rows); i += stride {
+		out.Rows = append(out.Rows, t.Rows[i])
+	}
+	return out
+}
+
+// sentences says where each line ends, for the text in place of a picture.
+func sentences(lines []Line, unit, where string) string {
+	var words []string
+	for _, l := range lines {
+		if n := len(l.Y); n > 0 {
+			words = append(words, fmt.Sprintf("%s %s", l.Name, quantity.Format(l.Y[n-1], unit)))
+		}
+	}
+	if len(words) == 0 {
+		return "Nothing was measured."
+	}
+	return "Each target " + where + ": " + strings.Join(words, ", ") + "."
+}
