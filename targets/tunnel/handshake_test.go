@@ -1,0 +1,436 @@
+package tunnel
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"wsgauge/internal/evloop"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+)
+
+func TestWebSocketThroughTheTunnel(t *testing.T) {
+	b := listenBackend(t)
+	served := make(chan error, 1)
+	go func() {
+		served <- func() error {
+			c, err := b.ln.Accept()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if _, err := ws.Upgrade(c); err != nil {
+				return err
+			}
+			for {
+				message, op, err := wsutil.ReadClientData(c)
+				if err != nil {
+					if _, closed := err.(wsutil.ClosedError); closed {
+						return nil
+					}
+					return err
+				}
+				if err := wsutil.WriteServerMessage(c, op, message); err != nil {
+					return err
+				}
+			}
+		}()
+	}()
+	s := serve(t, Options{Backends: backends(b)})
+	c, _, _, err := ws.Dial(t.Context(), "ws://"+s.Addr().String()+"/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, size := range []int{0, 1, 125, 126, 65535, 65536, 1 << 20} {
+		sent := strings.Repeat("x", size)
+		if err := wsutil.WriteClientText(c, []byte(sent)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := wsutil.ReadServerText(c)
+		if err != nil || string(got) != sent {
+			t.Fatalf("%d bytes came back as %d, %v", size, len(got), err)
+		}
+	}
+	if err := wsutil.WriteClientMessage(c, ws.OpClose, ws.NewCloseFrameBody(1000, "")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wsutil.ReadServerText(c); err == nil {
+		t.Error("no end after the close frame")
+	}
+	if err := <-served; err != nil {
+		t.Errorf("backend: %v", err)
+	}
+	c.Close()
+	clean(t, s)
+}
+
+// Both heads come in two pieces, cut at every byte, and pass as they are.
+func TestHeadsSplitAtEveryByte(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	for cut := 1; cut < max(len(upgradeRequest), len(switching)); cut++ {
+		client := dial(t, s.Addr())
+		sendCut(client, upgradeRequest, cut)
+		server := b.accept()
+		server.expect(upgradeRequest)
+		sendCut(server, switching, cut)
+		client.expect(switching)
+		client.send("ping")
+		server.expect("ping")
+		server.send("pong")
+		client.expect("pong")
+		client.reset()
+	}
+	clean(t, s)
+}
+
+func sendCut(p *peer, text string, cut int) {
+	p.t.Helper()
+	cut = min(cut, len(text)-1)
+	p.send(text[:cut])
+	time.Sleep(500 * time.Microsecond) // lets the first piece be read by itself
+	p.send(text[cut:])
+}
+
+func TestByteByByte(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	client := dial(t, s.Addr())
+	for i := range upgradeRequest {
+		client.send(upgradeRequest[i : i+1])
+		time.Sleep(50 * time.Microsecond)
+	}
+	server := b.accept()
+	server.expect(upgradeRequest)
+	for i := range switching {
+		server.send(switching[i : i+1])
+		time.Sleep(50 * time.Microsecond)
+	}
+	client.expect(switching)
+}
+
+func TestFirstFrameComesWithThe101(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	for _, early := range []string{"x", strings.Repeat("frame", 2000), strings.Repeat("frame", 20000)} {
+		client := dial(t, s.Addr())
+		client.send(upgradeRequest)
+		server := b.accept()
+		server.expect(upgradeRequest)
+		server.send(switching + early)
+		client.expect(switching + early)
+	}
+}
+
+// What a client sends before the 101 waits for it, however it is cut.
+func TestEarlyClientBytes(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	early := strings.Repeat("early", 60000)
+	for _, cut := range []int{0, 1, len(upgradeRequest) - 1, len(upgradeRequest), len(upgradeRequest) + 7} {
+		client := dial(t, s.Addr())
+		client.send(upgradeRequest[:min(cut, len(upgradeRequest))])
+		time.Sleep(time.Millisecond)
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			io.WriteString(client, (upgradeRequest + early)[min(cut, len(upgradeRequest)):])
+		}()
+		server := b.accept()
+		server.expect(upgradeRequest)
+		server.silent()
+		server.send(switching)
+		client.expect(switching)
+		server.expect(early)
+		<-sent
+	}
+}
+
+func TestInterimResponsesPass(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	interim := "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+	for _, pieces := range [][]string{
+		{interim + interim + switching + "first"},
+		{interim, switching, "first"},
+		{interim[:9], interim[9:] + interim[:11], interim[11:] + switching[:20], switching[20:] + "first"},
+	} {
+		client := dial(t, s.Addr())
+		client.send(upgradeRequest)
+		server := b.accept()
+		server.expect(upgradeRequest)
+		for _, p := range pieces {
+			server.send(p)
+			time.Sleep(time.Millisecond)
+		}
+		client.expect(strings.Join(pieces, ""))
+		client.send("second")
+		server.expect("second")
+		client.reset()
+	}
+	client := dial(t, s.Addr())
+	client.send(upgradeRequest)
+	b.accept().send(strings.Repeat(interim, maxInterim+1))
+	if got, err := client.all(); !strings.HasPrefix(got, interim) || !strings.HasSuffix(got, badGateway) || err != nil {
+		t.Errorf("too many interim responses: %q, %v", got, err)
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	for name, c := range map[string]struct{ text, want string }{
+		"no HTTP":             {"hello\r\n\r\n", badRequest},
+		"TLS":                 {"\x16\x03\x01\x02\x00\x01\x00\x01", badRequest},
+		"HTTP/2":              {"PRI * HTTP/2.0\r\n\r\n", badRequest},
+		"bare LF":             {"GET / HTTP/1.1\nHost: x\n\n", badRequest},
+		"bare CR":             {"GET / HTTP/1.1\r\nHost: x\rX: y\r\n\r\n", badRequest},
+		"NUL":                 {"GET / HTTP/1.1\r\nHost: x\x00\r\n\r\n", badRequest},
+		"folded line":         {"GET / HTTP/1.1\r\nHost: x\r\n y\r\n\r\n", badRequest},
+		"space before colon":  {"GET / HTTP/1.1\r\nHost : x\r\n\r\n", badRequest},
+		"no Host":             {"GET / HTTP/1.1\r\n\r\n", badRequest},
+		"two Hosts":           {"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", badRequest},
+		"two lengths":         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", badRequest},
+		"signed length":       {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", badRequest},
+		"length and coding":   {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", badRequest},
+		"coding in HTTP/1.0":  {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", badRequest},
+		"other coding":        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", notImplemented},
+		"coding twice":        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", notImplemented},
+		"upgrade with a body": {strings.TrimSuffix(upgradeRequest, "\r\n") + "Content-Length: 5\r\n\r\nhello", badRequest},
+		"CONNECT":             {"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", notImplemented},
+		"too large":           {"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("y", headLimit), headTooLarge},
+		"bad chunk":           {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", badRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := dial(t, s.Addr())
+			client.send(c.text)
+			if got, err := client.all(); got != c.want || err != nil {
+				t.Errorf("answer %q, %v; want %q", got, err, c.want)
+			}
+		})
+	}
+	b.none()
+	clean(t, s)
+}
+
+func TestLargestHeadPasses(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	fill := func(head string, n int) string {
+		head = strings.TrimSuffix(head, "\r\n") + "X: \r\n\r\n"
+		return strings.Replace(head, "X: ", "X: "+strings.Repeat("y", n-len(head)), 1)
+	}
+	client := dial(t, s.Addr())
+	client.send(fill(upgradeRequest, headLimit))
+	server := b.accept()
+	server.expect(fill(upgradeRequest, headLimit))
+	server.send(fill(switching, headLimit))
+	client.expect(fill(switching, headLimit))
+
+	client = dial(t, s.Addr())
+	client.send(upgradeRequest)
+	server = b.accept()
+	server.send(fill(switching, headLimit+1))
+	if got, _ := client.all(); got != badGateway {
+		t.Errorf("a response head over the limit: %q", got)
+	}
+}
+
+func TestBadResponses(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	for name, text := range map[string]string{
+		"nothing":       "",
+		"half a head":   switching[:40],
+		"no HTTP":       "hello\r\n\r\n",
+		"bad status":    "HTTP/1.1 abc OK\r\n\r\n",
+		"bare LF":       "HTTP/1.1 200 OK\n\n",
+		"two lengths":   "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+		"no such field": "HTTP/1.1 101 Switching Protocols\r\nUpgrade : websocket\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := dial(t, s.Addr())
+			client.send(upgradeRequest)
+			server := b.accept()
+			server.expect(upgradeRequest)
+			server.send(text)
+			server.Close()
+			if got, err := client.all(); got != badGateway || err != nil {
+				t.Errorf("answer %q, %v", got, err)
+			}
+		})
+	}
+	t.Run("reset", func(t *testing.T) {
+		client := dial(t, s.Addr())
+		client.send(upgradeRequest)
+		server := b.accept()
+		server.expect(upgradeRequest)
+		server.reset()
+		if got, err := client.all(); got != badGateway || err != nil {
+			t.Errorf("answer %q, %v", got, err)
+		}
+	})
+	clean(t, s)
+}
+
+func TestBackendRefuses(t *testing.T) {
+	b := listenBackend(t)
+	b.ln.Close()
+	s := serve(t, Options{Backends: backends(b)})
+	client := dial(t, s.Addr())
+	client.send(upgradeRequest)
+	if got, err := client.all(); got != badGateway || err != nil {
+		t.Errorf("answer %q, %v", got, err)
+	}
+	clean(t, s)
+	if n := s.Stats().Failed; n != 1 {
+		t.Errorf("%d failures counted, want 1", n)
+	}
+}
+
+// A backend whose queue is full does not answer a SYN at all.
+func TestDialTimeout(t *testing.T) {
+	fd, addr, err := evloop.Listen(anyPort, 0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer evloop.CloseSocket(fd)
+	for full := false; !full; {
+		c, err := net.DialTimeout("tcp", addr.String(), 100*time.Millisecond)
+		if err != nil {
+			full = true
+			continue
+		}
+		defer c.Close()
+	}
+	o := Options{DialTimeout: 100 * time.Millisecond}
+	o.Backends = append(o.Backends, addr)
+	s := serve(t, o)
+	client := dial(t, s.Addr())
+	began := time.Now()
+	client.send(upgradeRequest)
+	if got, err := client.all(); got != gatewayTimeout || err != nil {
+		t.Errorf("answer %q, %v", got, err)
+	}
+	if took := time.Since(began); took < 90*time.Millisecond {
+		t.Errorf("gave up after %v", took)
+	}
+	clean(t, s)
+}
+
+func TestHeadTimeouts(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b), HeadTimeout: 80 * time.Millisecond})
+	client := dial(t, s.Addr())
+	client.send(upgradeRequest[:30])
+	if got, err := client.all(); got != "" || err != nil {
+		t.Errorf("half a request: %q, %v", got, err)
+	}
+	client = dial(t, s.Addr())
+	client.send(upgradeRequest)
+	server := b.accept()
+	server.expect(upgradeRequest)
+	server.send(switching[:30])
+	if got, err := client.all(); got != gatewayTimeout || err != nil {
+		t.Errorf("half a response: %q, %v", got, err)
+	}
+	clean(t, s)
+}
+
+func TestClientGoesBeforeItsTunnel(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	client := dial(t, s.Addr())
+	client.send(upgradeRequest[:30])
+	client.Close()
+	clean(t, s)
+	client = dial(t, s.Addr())
+	client.send(upgradeRequest)
+	server := b.accept()
+	server.expect(upgradeRequest)
+	client.reset()
+	if _, err := server.all(); !isReset(err) {
+		t.Errorf("the backend sees %v, want a reset", err)
+	}
+	clean(t, s)
+}
+
+// The client of a refused request can read the answer while it is still sending.
+func TestTooManyTunnels(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b), MaxTunnels: 2})
+	open(t, s.Addr(), b)
+	open(t, s.Addr(), b)
+	third := dial(t, s.Addr())
+	third.send(upgradeRequest + strings.Repeat("more", 50000))
+	r, err := http.ReadResponse(bufio.NewReader(third), nil)
+	if err != nil || r.StatusCode != 503 || !r.Close {
+		t.Fatalf("answer %+v, %v", r, err)
+	}
+	third.expectEnd()
+	third.send(strings.Repeat("more", 50000))
+	third.Close()
+	b.none()
+	if st := s.Stats(); st.Refused != 1 || st.Open != 2 || st.Total != 2 {
+		t.Errorf("stats: %+v", st)
+	}
+}
+
+func TestPlacesAreFreedAgain(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b), MaxTunnels: 1})
+	for range 5 {
+		client, server := open(t, s.Addr(), b)
+		refused := dial(t, s.Addr())
+		refused.send(upgradeRequest)
+		if got, err := refused.all(); got != unavailable || err != nil {
+			t.Fatalf("the second: %q, %v", got, err)
+		}
+		client.Close()
+		server.expectEnd()
+		server.Close()
+		eventually(t, "the place is free", func() bool { return s.Stats().Open == 0 })
+	}
+}
+
+// A client that never closes after its answer is closed.
+func TestLingeringEnds(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	client := dial(t, s.Addr())
+	client.send("nonsense\r\n\r\n")
+	client.expect(badRequest)
+	client.expectEnd()
+	clean(t, s) // within five seconds, though the client is still there
+	flood := dial(t, s.Addr())
+	flood.send("nonsense\r\n\r\n")
+	var err error
+	for sent := 0; err == nil && sent < 64<<20; sent += 1 << 16 {
+		_, err = flood.Write(make([]byte, 1<<16))
+	}
+	if err == nil {
+		t.Error("64 MiB after a refusal were taken")
+	}
+	clean(t, s)
+}
+
+func TestBackendsInTurn(t *testing.T) {
+	one, two := listenBackend(t), listenBackend(t)
+	s := serve(t, Options{Backends: backends(one, two)})
+	for range 3 {
+		open(t, s.Addr(), one)
+		open(t, s.Addr(), two)
+	}
+}
+
+func isReset(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), syscall.ECONNRESET.Error()))
+}
