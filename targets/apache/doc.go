@@ -43,11 +43,12 @@
 // thread, on prefork one process, for its whole life.
 //
 // Near max_request_workers an event server of several children may leave a few
-// threads unused: a child that has stopped accepting takes no further tunnel
-// though it has idle threads, and the upgrade waits with AH00484 in the log. On
-// 2.4.71, in four children of 25 threads filled one tunnel after another, this
-// happened in 7 of 12 trials, at 97 to 99 of 100. One child fills to the
-// last thread; worker (12 of 12) and prefork fill as well.
+// threads unused: the upgrade waits, with AH00484 in the log. Seen on 2.4.71 in
+// 7 of 12 trials that filled four children of 25 threads one tunnel after
+// another: it stalled at 97 to 99 of 100. The likely reason, read in the source
+// and not proved, is a child that stopped accepting while its last idle thread
+// was reserved. One child fills to the last thread; worker (12 of 12 trials) and
+// prefork fill as well.
 //
 // # Several backends
 //
