@@ -76,6 +76,9 @@ func Doubts(d *results.RunData) []Doubt {
 		if t.Error != "" {
 			add(t, results.Invalid{Reason: "the trial did not run to its end: " + t.Error, Figures: []string{"all"}})
 		}
+		if !t.Valid && t.Error == "" && len(t.Invalid) == 0 {
+			add(t, results.Invalid{Reason: "the trial is marked as not valid, without a reason", Figures: []string{"all"}})
+		}
 		for _, i := range t.Invalid {
 			if t.Error == "" || !strings.Contains(i.Reason, t.Error) {
 				add(t, i)

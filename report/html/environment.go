@@ -3,6 +3,7 @@ package html
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func facts(d *results.RunData) []fact {
 			out = append(out, fact{name, value})
 		}
 	}
-	add("run", d.Path)
+	add("run", filepath.Base(d.Path))
 	add("started", moment(r.StartedAt))
 	if !r.EndedAt.IsZero() {
 		add("took", r.EndedAt.Sub(r.StartedAt).Round(time.Second).String())

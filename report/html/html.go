@@ -36,8 +36,10 @@ type page struct {
 	Skipped    []results.SkippedTarget
 	Problems   []string
 	Setting    string
-	Comparison grid
+	Clients    grid
+	Costs      grid
 	Steps      grid
+	Trials     int
 	Charts     []chart
 	Failures   grid
 	LogLines   []logLine
@@ -65,7 +67,7 @@ func Write(w io.Writer, d *results.RunData, charts []plot.Chart, problems []stri
 		Style: template.CSS(style), Run: d.Run, Unfinished: aggregate.Unfinished(d), Answer: answer(rows),
 		Verdicts: aggregate.Alike(d.Run.Verdicts), Doubts: aggregate.Doubts(d), Skipped: d.Run.Skipped,
 		Problems: append(append([]string{}, d.Problems...), problems...), Setting: aggregate.Circumstances(d.Run),
-		Comparison: comparison(rows), Steps: steps(rows), Failures: failures(rows), LogLines: logLines(d),
+		Clients: clients(rows), Costs: costs(rows), Steps: steps(rows), Trials: len(d.Trials), Failures: failures(rows), LogLines: logLines(d),
 		Targets: targets(d), Facts: facts(d), Command: command(d.Run.Command), Scenario: string(d.Scenario),
 	}
 	for _, c := range charts {

@@ -12,8 +12,22 @@ import (
 
 // grid is a table of the page.
 type grid struct {
-	Head []string
+	Head []cell
 	Rows [][]cell
+}
+
+// heads are the headings of columns; those of the first so many hold words, and the
+// rest numbers.
+func heads(words int, names ...string) []cell {
+	var out []cell
+	for i, n := range names {
+		c := cell{Text: n}
+		if i < words {
+			c.Class = "name"
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // cell is a value, and beneath it how far the trials spread.
@@ -54,16 +68,25 @@ func opened(r aggregate.Row) cell {
 	return c
 }
 
-func comparison(rows []aggregate.Row) grid {
-	g := grid{Head: []string{"target", "valid trials", "opened", "failures", "messages", "p50", "p99", "p99.9", "p50 ÷ tunnel",
-		"CPU a message", "CPU ÷ tunnel", "PSS a tunnel", "threads", "processes", "descriptors"}}
+// clients is the comparison of what the clients saw.
+func clients(rows []aggregate.Row) grid {
+	g := grid{Head: heads(1, "target", "valid trials", "opened", "failures", "messages", "p50", "p99", "p99.9", "p50 ÷ tunnel")}
 	for _, r := range rows {
 		valid := cell{Text: fmt.Sprintf("%d of %d", r.Valid(), len(r.Trials))}
 		if r.Valid() < len(r.Trials) {
 			valid.Class = "doubt"
 		}
-		g.Rows = append(g.Rows, []cell{name(r.Name), valid, opened(r), failed(r.Failures), figure(r.PerSecond), figure(r.P50), figure(r.P99), figure(r.P999),
-			figure(r.P50Ratio), figure(r.CPU), figure(r.CPURatio), figure(r.PSS), figure(r.Threads), figure(r.Processes), figure(r.FDs)})
+		g.Rows = append(g.Rows, []cell{name(r.Name), valid, opened(r), failed(r.Failures), figure(r.PerSecond),
+			figure(r.P50), figure(r.P99), figure(r.P999), figure(r.P50Ratio)})
+	}
+	return g
+}
+
+// costs is the comparison of what the targets used.
+func costs(rows []aggregate.Row) grid {
+	g := grid{Head: heads(1, "target", "CPU a message", "CPU ÷ tunnel", "PSS a tunnel", "threads", "processes", "descriptors")}
+	for _, r := range rows {
+		g.Rows = append(g.Rows, []cell{name(r.Name), figure(r.CPU), figure(r.CPURatio), figure(r.PSS), figure(r.Threads), figure(r.Processes), figure(r.FDs)})
 	}
 	return g
 }
@@ -73,7 +96,7 @@ const maxSteps = 40
 
 // steps shows the steps in which something was opened, sent or went wrong.
 func steps(rows []aggregate.Row) grid {
-	g := grid{Head: []string{"step", "target", "opened", "messages", "p50", "p99", "failures", "note"}}
+	g := grid{Head: heads(2, "step", "target", "opened", "messages", "p50", "p99", "failures", "note")}
 	var ids []string
 	notes := map[[2]string]string{}
 	for _, r := range rows {
@@ -126,7 +149,7 @@ func stepRow(id string, r aggregate.Row, note string) []cell {
 // failures sets the classes of what went wrong and of how tunnels ended beside the
 // codes of the target's own log, summed over all trials, valid or not.
 func failures(rows []aggregate.Row) grid {
-	g := grid{Head: []string{"target", "failures", "closures", "target's own log"}}
+	g := grid{Head: heads(4, "target", "failures", "closures", "target's own log")}
 	for _, r := range rows {
 		var sums [3]map[string]int64
 		for i := range sums {

@@ -1,0 +1,258 @@
+package plot
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"fmt"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"wsgauge/report/internal/synthetic"
+	"wsgauge/results"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func open(t *testing.T, o synthetic.Options) *results.RunData {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	if err := synthetic.Write(dir, o); err != nil {
+		t.Fatal(err)
+	}
+	d, err := results.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// The data behind each plot: what would be drawn, and the table beside it.
+func TestData(t *testing.T) {
+	d := open(t, synthetic.Options{Blocks: 2, Targets: 3, Trial: func(t *results.Trial) {
+		if t.Block == 1 && t.Target == "event" {
+			// Its lines over time are those of block 2, its percentiles too.
+			t.Valid, t.Error = false, "the target died"
+		}
+	}})
+	charts, problems := Charts(d)
+	if len(problems) > 0 {
+		t.Errorf("problems: %v", problems)
+	}
+	for i := range charts {
+		c := &charts[i]
+		golden(t, c.Name+".txt", []byte(dump(c)))
+		if c.Alt == "" || c.Caption == "" || c.Empty() || len(c.Table.Rows) == 0 {
+			t.Errorf("%s: alt %q, caption %q, %d rows", c.Name, c.Alt, c.Caption, len(c.Table.Rows))
+		}
+		for _, row := range c.Table.Rows {
+			if len(row) != len(c.Table.Head) {
+				t.Errorf("%s: a row of %d cells under %d headings", c.Name, len(row), len(c.Table.Head))
+			}
+		}
+	}
+}
+
+func dump(c *Chart) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", c.Title, c.Caption, c.Alt)
+	for _, p := range c.Panels {
+		fmt.Fprintf(&b, "\npanel %q x %+v y %+v marks %v\n", p.Title, p.X, p.Y, p.Marks)
+		for _, l := range p.Lines {
+			fmt.Fprintf(&b, "line %d %s\n", l.Place, l.Name)
+			for i := range l.X {
+				fmt.Fprintf(&b, "  %.4g %.4g\n", l.X[i], l.Y[i])
+			}
+		}
+		for _, x := range p.Bars {
+			fmt.Fprintf(&b, "bar %d %s %v %.4g %.4g…%.4g %s\n", x.Place, x.Name, x.Known, x.Value, x.Low, x.High, x.Text)
+		}
+	}
+	b.WriteString("\n" + strings.Join(c.Table.Head, " | ") + "\n")
+	for _, row := range c.Table.Rows {
+		b.WriteString(strings.Join(row, " | ") + "\n")
+	}
+	return b.String()
+}
+
+// Whatever a run holds or lacks, it can be drawn, and what is drawn is a picture.
+func TestDrawing(t *testing.T) {
+	for name, o := range map[string]synthetic.Options{
+		"nothing":       {},
+		"eight":         {Blocks: 1, Targets: 8, Messages: 3000},
+		"few messages":  {Blocks: 1, Targets: 2, Messages: 3},
+		"direct alone":  {Blocks: 1, Targets: 1, Messages: 300},
+		"all spoiled":   {Blocks: 1, Targets: 2, Messages: 300, Trial: func(t *results.Trial) { t.Error = "died" }},
+		"strange names": {Blocks: 1, Targets: 2, Messages: 300, Run: func(r *results.Run) { r.Targets[1].Name = `a<b>&"'` }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			charts, _ := Charts(open(t, o))
+			dir := t.TempDir()
+			// Left by an earlier report: it must not outlive the data that it showed.
+			if err := os.WriteFile(filepath.Join(dir, "memory-tunnel.svg"), []byte("old"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := WriteFiles(dir, charts); err != nil {
+				t.Fatal(err)
+			}
+			for i := range charts {
+				look(t, dir, &charts[i])
+			}
+		})
+	}
+}
+
+func look(t *testing.T, dir string, c *Chart) {
+	t.Helper()
+	svg, err := os.ReadFile(filepath.Join(dir, c.Name+".svg"))
+	if c.Empty() {
+		if !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: there is a file of nothing: %v", c.Name, err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	inline, err := c.Inline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range [][]byte{svg, []byte(inline)} {
+		wellFormed(t, c.Name, p)
+		if bytes.Contains(p, []byte("NaN")) || bytes.Contains(p, []byte("Inf")) {
+			t.Errorf("%s: a number is none", c.Name)
+		}
+	}
+	for name, value := range Colours() {
+		if strings.Contains(inline, value) {
+			t.Errorf("%s: the page's SVG has the colour %s instead of --%s", c.Name, value, name)
+		}
+	}
+	f, err := os.Open(filepath.Join(dir, c.Name+".png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if picture, err := png.DecodeConfig(f); err != nil || picture.Width != 1500 || picture.Height < 100 {
+		t.Errorf("%s.png: %+v, %v", c.Name, picture, err)
+	}
+}
+
+func wellFormed(t *testing.T, name string, p []byte) {
+	t.Helper()
+	for d := xml.NewDecoder(bytes.NewReader(p)); ; {
+		if _, err := d.Token(); err == io.EOF {
+			return
+		} else if err != nil {
+			t.Errorf("%s: %v", name, err)
+			return
+		}
+	}
+}
+
+// A second of less than 2000 messages has no p99: the slowest stands in its place.
+func TestSlowestWhereNoP99(t *testing.T) {
+	charts, _ := Charts(open(t, synthetic.Options{Blocks: 1, Targets: 1, Messages: 3000}))
+	if got := charts[1].Panels[1].Title; got != "slowest of each second" {
+		t.Errorf("the second panel is %q", got)
+	}
+	charts, _ = Charts(open(t, synthetic.Options{Blocks: 1, Targets: 1, Messages: 9000}))
+	if got := charts[1].Panels[1].Title; got != "p99 of each second" {
+		t.Errorf("the second panel is %q", got)
+	}
+}
+
+// A torn histogram in the middle of the log is said, and the rest is drawn.
+func TestBrokenInterval(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	if err := synthetic.Write(dir, synthetic.Options{Blocks: 1, Targets: 1}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "intervals.hlog")
+	p, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(p, []byte("HISTF"), []byte("HISTX"), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d, err := results.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	charts, problems := Charts(d)
+	if len(problems) == 0 || !strings.Contains(problems[0], "1.direct.load.response_time") {
+		t.Errorf("problems: %v", problems)
+	}
+	if n := len(charts[1].Panels[0].Lines[0].X); n != 2 {
+		t.Errorf("%d seconds are drawn, 2 are whole", n)
+	}
+}
+
+// A day's run makes no larger picture than an hour's, and no peak is lost.
+func TestThinned(t *testing.T) {
+	var l Line
+	for i := range 100_000 {
+		y := 1.0
+		if i == 77_777 {
+			y = 99
+		}
+		l.add(float64(i), y, true)
+	}
+	l.add(1, 0, true)
+	l.add(1, math.NaN(), false)
+	if len(l.X) != 100_000 {
+		t.Error("what no axis can show was kept")
+	}
+	thin := l.thinned()
+	peak := false
+	for i, y := range thin.Y {
+		peak = peak || y == 99
+		if i > 0 && thin.X[i] <= thin.X[i-1] {
+			t.Fatal("the points are out of order")
+		}
+	}
+	if len(thin.X) != maxPoints || !peak {
+		t.Errorf("%d points, the peak is there: %v", len(thin.X), peak)
+	}
+	table := Table{Rows: make([][]string, 10_000)}
+	if n := len(table.bounded().Rows); n > 600 || n < 300 {
+		t.Errorf("a table of %d rows", n)
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for s, want := range map[float64]string{1.904: "1.9s", 61: "1m1s", 0: "0s"} {
+		if got := seconds(s); got != want {
+			t.Errorf("%v is %q, want %q (%v)", s, got, want, time.Duration(s))
+		}
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (go test -update writes it anew):\n%s", path, got)
+	}
+}
