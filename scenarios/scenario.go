@@ -3,18 +3,21 @@ package scenarios
 import "time"
 
 // Scenario is a scenario file after parsing: params substituted, defaults filled
-// in, every value checked. DESIGN: see docs/scenarios.md for the file's grammar.
+// in, every value checked. docs/scenarios.md describes the file's grammar.
 type Scenario struct {
 	Name    string
 	About   string
 	Params  map[string]string // as given, after --set
 	Backend Backend
-	Targets []Target
+	Targets []Target // those chosen by Options.Targets, in the order of the file
 	Blocks  int
 	Seed    uint64
 	Agents  Agents
 	Steps   []Step
-	Expect  []string
+	// Expect holds the texts of Expectations, in the same order. Those that name a
+	// target which was not chosen are in neither.
+	Expect       []string
+	Expectations []Expectation
 	// Source is the file as read, Path where from ("quickstart" for a shipped one).
 	Source []byte
 	Path   string
@@ -127,10 +130,10 @@ type Connect struct {
 	Connections int
 	Rate        float64 // a second
 	Group       string
-	Timeout     time.Duration
-	OnTimeout   string // close | keep
-	Path        string // may hold {conn}
-	Headers     map[string]string
+	Timeout     time.Duration     // from the dial to the 101
+	OnTimeout   string            // close | keep
+	Path        string            // may hold {conn}
+	Headers     map[string]string // values may hold {conn}
 	Subprotocol string
 }
 
@@ -139,24 +142,25 @@ type Send struct {
 	Group     string
 	Rate      float64       // a second, all connections together
 	Every     time.Duration // per connection
-	Phase     string        // spread | random | together; with Every
+	Phase     string        // spread | random | together; empty without Every
 	Size      Size
 	For       time.Duration
 	Warmup    time.Duration
 	Drain     time.Duration
-	Arrivals  string // poisson | constant
+	Arrivals  string // poisson | constant; empty without Rate
 	Text      bool
 	Fragments int // frames a message; 1: whole
 }
 
-// Size is a distribution of message sizes in bytes. Exactly one form is set.
+// Size is a distribution of message sizes in bytes, each 1 to 16 MiB. Exactly one
+// form is set.
 type Size struct {
 	Fixed   int
-	Uniform *[2]int // inclusive bounds
+	Uniform *[2]int // inclusive bounds, the first less than the second
 	Choose  []Weighted
 }
 
-// Weighted is one choice of a [Size].
+// Weighted is one choice of a [Size]. Weights are 0 or more, one at least more.
 type Weighted struct {
 	Bytes  int
 	Weight float64

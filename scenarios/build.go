@@ -1,0 +1,115 @@
+package scenarios
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// builder turns raw values into a scenario and reports what only several of them
+// together show.
+type builder struct {
+	*mistakes
+	targets map[string]mark // by name
+	steps   map[string]mark // by id and place
+	total   int             // steps
+}
+
+func build(raw *rawScenario, m *mistakes) *Scenario {
+	b := &builder{mistakes: m, targets: map[string]mark{}, steps: map[string]mark{}}
+	s := &Scenario{
+		Name:    raw.Name.v,
+		About:   raw.About.v,
+		Backend: Backend{Runtime: raw.Backend.Runtime.v, Instances: raw.Backend.Instances.v},
+		Blocks:  raw.Blocks.v,
+		Seed:    raw.Seed.v,
+		Agents:  Agents{Count: raw.Agents.Count.v, Workers: raw.Agents.Workers.v, CPUs: raw.Agents.CPUs.v},
+	}
+	for i := range raw.Targets {
+		s.Targets = append(s.Targets, b.target(&raw.Targets[i]))
+	}
+	s.Steps = b.stepList(raw.Steps, "", 0)
+	b.checkCourse(raw.Steps)
+	for _, t := range raw.Expect {
+		b.expectation(s, t)
+	}
+	return s
+}
+
+// figureHeads begin figures that take any word after them. A target or step of
+// that name would make expectations mean two things.
+var figureHeads = []string{"failures", "closures", "log"}
+
+func (b *builder) checkName(t text, what string) {
+	if t.known && slices.Contains(figureHeads, t.v) {
+		b.add(t.mark, "", "%s cannot be called %s: expectations begin figures with that word", what, t.v)
+	}
+}
+
+func (b *builder) target(raw *rawTarget) Target {
+	t := Target{Name: raw.Name.v, CPUs: raw.CPUs.v}
+	if raw.Name.known {
+		b.checkName(raw.Name, "a target")
+		if first, twice := b.targets[t.Name]; twice {
+			b.add(raw.Name.mark, fmt.Sprintf("line %d has it already", first.line), "duplicate target %q", t.Name)
+		}
+		b.targets[t.Name] = raw.Name.mark
+	}
+	if n := raw.Nofile; n.given() {
+		t.Nofile = Nofile{Soft: uint64(n.Soft.v), Hard: uint64(n.Hard.v)}
+		if n.Soft.known && n.Hard.known && n.Soft.v > n.Hard.v {
+			b.add(n.Soft.mark, "", "nofile: the soft limit %d is more than the hard limit %d", n.Soft.v, n.Hard.v)
+		}
+	}
+	b.oneKind(raw.section, raw, "target")
+	switch {
+	case raw.Apache.given():
+		t.Apache = b.apache(&raw.Apache)
+	case raw.Tunnel.given():
+		t.Tunnel = &Tunnel{MaxTunnels: raw.Tunnel.MaxTunnels.v, IdleTimeout: raw.Tunnel.IdleTimeout.v}
+	case raw.Direct.given():
+		t.Direct = true
+		if raw.Nofile.given() || raw.CPUs.given() {
+			b.add(raw.mark, "remove nofile and cpus", "direct has no processes that a limit could hold")
+		}
+	}
+	return t
+}
+
+// oneKind checks that exactly one section of a raw target or step is given. One
+// whose key was mistaken has been reported by the decoder.
+func (b *builder) oneKind(at section, entry any, what string) {
+	v := reflect.ValueOf(entry).Elem()
+	keys, _ := keysOf(v.Type())
+	var kinds, given []string
+	second := at.mark
+	for _, f := range keys {
+		s, isKind := v.Field(f.index).Interface().(interface{ kind() mark })
+		if !isKind {
+			continue
+		}
+		kinds = append(kinds, f.name)
+		if m := s.kind(); m.given() {
+			given = append(given, f.name)
+			second = m
+		}
+	}
+	switch {
+	case len(given) > 1:
+		b.add(second, "make a "+what+" of each", "a %s has exactly one kind; this one has %s", what, strings.Join(given, " and "))
+	case len(given) == 0 && !at.mistaken:
+		b.add(at.mark, "its kind is one of "+strings.Join(kinds, ", "), "the %s has no kind", what)
+	}
+}
+
+// kind marks the sections that are kinds of a target or a step.
+func (s rawDirect) kind() mark  { return s.mark }
+func (s rawTunnel) kind() mark  { return s.mark }
+func (s rawApache) kind() mark  { return s.mark }
+func (s rawConnect) kind() mark { return s.mark }
+func (s rawSend) kind() mark    { return s.mark }
+func (s rawHold) kind() mark    { return s.mark }
+func (s rawClose) kind() mark   { return s.mark }
+func (s rawWait) kind() mark    { return s.mark }
+func (s rawRepeat) kind() mark  { return s.mark }

@@ -1,0 +1,289 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Expectation is one line of `expect`, taken apart:
+//
+//	[target.][step.]figure op value
+type Expectation struct {
+	Target string  `json:"target"` // empty: every target
+	Step   string  `json:"step"`   // empty: the whole trial
+	Figure string  `json:"figure"` // as in trials.jsonl, without the unit: "response_time.p99"
+	Op     string  `json:"op"`     // < | <= | > | >= | == | !=
+	Value  float64 `json:"value"`
+	// Unit is that of Value: "ns" for every duration, "B", "/s" a second, or "" for
+	// a number of things.
+	Unit string `json:"unit"`
+	Text string `json:"text"` // as written
+}
+
+// operators, the longer before those they begin with.
+var operators = []string{"<=", ">=", "==", "!=", "<", ">"}
+
+// ParseExpectation takes an expectation apart. A word before the figure has to be
+// one of the targets or the ids (or places) of steps; both may be empty. The error
+// says what is not known, and what is near to it.
+func ParseExpectation(text string, targets, steps []string) (Expectation, error) {
+	e, err := parseExpectation(text, targets, steps)
+	if err == nil {
+		return e, nil
+	}
+	message := err.message
+	if err.hint != "" {
+		message += " (" + err.hint + ")"
+	}
+	return e, errors.New(message)
+}
+
+func parseExpectation(text string, targets, steps []string) (Expectation, *flaw) {
+	e := Expectation{Text: strings.TrimSpace(text)}
+	const grammar = `write [target.][step.]figure op value, as in "event.load.response_time.p99 < 100ms"`
+	at := strings.IndexAny(e.Text, "<>=!")
+	if at < 0 {
+		return e, flawed(grammar, "%s has no operator; they are < <= > >= == !=", brief(text))
+	}
+	path, rest := strings.TrimSpace(e.Text[:at]), e.Text[at:]
+	for _, op := range operators {
+		if strings.HasPrefix(rest, op) {
+			e.Op, rest = op, strings.TrimSpace(rest[len(op):])
+			break
+		}
+	}
+	switch {
+	case e.Op == "" && strings.HasPrefix(rest, "="):
+		return e, flawed("did you mean == ?", "%s: = is no operator", brief(text))
+	case e.Op == "":
+		return e, flawed("they are < <= > >= == !=", "%s: %.2s is no operator", brief(text), rest)
+	case path == "":
+		return e, flawed(grammar, "%s has no figure before the operator", brief(text))
+	case rest == "":
+		return e, flawed(grammar, "%s has no value after the operator", brief(text))
+	}
+	if err := e.place(path, targets, steps); err != nil {
+		return e, err
+	}
+	unit, err := figureUnit(e.Figure)
+	if err != nil {
+		return e, err
+	}
+	e.Unit = unit
+	if e.Value, err = parseFigureValue(rest, unit); err != nil {
+		return e, &flaw{e.Figure + ": " + err.message, err.hint}
+	}
+	return e, e.sense()
+}
+
+// place finds target, step and figure in a dotted path. Places of steps and names
+// of figures hold dots too, so what is known goes first: a target, then the longest
+// id of a step, then the figure.
+func (e *Expectation) place(path string, targets, steps []string) *flaw {
+	if _, err := figureUnit(path); err == nil {
+		e.Figure = path
+		return nil
+	}
+	rest := path
+	if head, tail, more := strings.Cut(rest, "."); more && slices.Contains(targets, head) {
+		e.Target, rest = head, tail
+	}
+	if _, err := figureUnit(rest); err == nil {
+		e.Figure = rest
+		return nil
+	}
+	for _, id := range steps {
+		if len(id) > len(e.Step) && strings.HasPrefix(rest, id+".") {
+			e.Step = id
+		}
+	}
+	if e.Step != "" {
+		rest = rest[len(e.Step)+1:]
+	}
+	if _, err := figureUnit(rest); err == nil {
+		e.Figure = rest
+		return nil
+	}
+	return e.unknown(rest, targets, steps)
+}
+
+// unknown says which word of a path is not known. When a figure stands at its end,
+// it is the target or the step before; else the figure.
+func (e *Expectation) unknown(rest string, targets, steps []string) *flaw {
+	for tail := rest; ; {
+		head, after, more := strings.Cut(tail, ".")
+		if !more {
+			break
+		}
+		if _, err := figureUnit(after); err != nil {
+			tail = after
+			continue
+		}
+		word := strings.TrimSuffix(rest, "."+after)
+		switch known := append(slices.Clone(targets), steps...); {
+		case e.Step != "":
+			return flawed("the step is "+e.Step, "%s before the figure is no part of a step", brief(head))
+		case e.Target != "":
+			return flawed(didYouMean(word, steps), "there is no step %s", brief(word))
+		default:
+			return flawed(didYouMean(word, known), "there is no target and no step %s", brief(word))
+		}
+	}
+	_, err := figureUnit(rest)
+	return err
+}
+
+// sense refuses what can never be judged.
+func (e *Expectation) sense() *flaw {
+	switch {
+	case e.Step != "" && (e.Figure == "log" || strings.HasPrefix(e.Figure, "log.")):
+		return flawed("leave the step out", "the log is counted for the whole trial, not for step %s", e.Step)
+	case e.Target == "direct" && strings.HasPrefix(e.Figure, "resources.target."):
+		return flawed("resources.backend and resources.agents exist", "direct has no processes: its %s is never known", e.Figure)
+	}
+	return nil
+}
+
+// parseFigureValue reads a value in the unit of a figure.
+func parseFigureValue(text, unit string) (float64, *flaw) {
+	switch unit {
+	case "ns":
+		if text == "0s" {
+			return 0, nil
+		}
+		d, err := parseDuration(text)
+		return float64(d), err
+	case "B":
+		n, err := parseSize(text)
+		return float64(n), err
+	case "/s":
+		return parseRate(text)
+	}
+	number, rest, err := splitNumber(text)
+	if err != nil {
+		return 0, &flaw{err.message, orHint(err.hint, "the figure is a number of things")}
+	}
+	if rest != "" {
+		return 0, flawed("the figure is a number of things, without a unit", "%s has the unit %s", brief(text), brief(rest))
+	}
+	var v float64
+	if _, scanErr := fmt.Sscan(number, &v); scanErr != nil {
+		return 0, flawed("", "%s is too large", brief(text))
+	}
+	return v, nil
+}
+
+// The figures of a line of trials.jsonl, without the units that end their names
+// there.
+var (
+	metrics = []string{"response_time", "service_time", "send_lag", "write_blocked", "receive_lag", "dial_lag",
+		"dial", "tls", "upgrade", "ping", "idle_before_close"}
+	quantiles = []string{"count", "mean", "p50", "p90", "p99", "p99.9", "max"}
+	groups    = []string{"target", "backend", "agents", "controller"}
+
+	connectionFigures = []string{"attempted", "opened", "peak"}
+	messageFigures    = map[string]string{"scheduled": "", "sent": "", "answered": "", "received": "", "unanswered": "",
+		"not_sent": "", "corrupt": "", "per_second": "/s", "bytes_sent": "B", "bytes_received": "B"}
+	resourceFigures = map[string]string{"cpu_seconds": "ns", "cpu_us_per_message": "ns", "rss_peak_bytes": "B", "pss_peak_bytes": "B",
+		"pss_bytes_per_tunnel": "B", "fds_peak": "", "threads_peak": "", "processes_peak": ""}
+
+	failureClasses = []string{"dial_refused", "dial_timeout", "dial_no_port", "dial_no_fd", "dial_failed",
+		"upgrade_stall", "upgrade_closed", "upgrade_bad_accept", "ended_in_send", "protocol_error",
+		"corrupt", "reordered", "duplicated", "unanswered"}
+	closureClasses = []string{"closed_by_us", "closed_by_peer", "closed_reset"}
+
+	// Classes with a number: the status of an answer, the code of a close frame.
+	numberedFailure = regexp.MustCompile(`^upgrade_status_[0-9]{3}$`)
+	numberedClosure = regexp.MustCompile(`^closed_by_peer_[0-9]{4}$`)
+	logCode         = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+)
+
+// figureUnit is the unit of a figure's values, or what is wrong with its name.
+func figureUnit(name string) (unit string, err *flaw) {
+	head, rest, more := strings.Cut(name, ".")
+	switch head {
+	case "failures":
+		if !more || numberedFailure.MatchString(rest) || slices.Contains(failureClasses, rest) {
+			return "", nil
+		}
+		return "", flawed(didYouMean(rest, append(slices.Clone(failureClasses), "upgrade_status_503")), "%s is no class of failures", brief(rest))
+	case "closures":
+		if !more || numberedClosure.MatchString(rest) || slices.Contains(closureClasses, rest) {
+			return "", nil
+		}
+		return "", flawed(didYouMean(rest, append(slices.Clone(closureClasses), "closed_by_peer_1000")), "%s is no class of closures", brief(rest))
+	case "log":
+		if !more || logCode.MatchString(rest) {
+			return "", nil
+		}
+		return "", flawed("such as log.AH00484", "%s is no code of a log", brief(rest))
+	case "http":
+		return "", flawed("they come with the step http", "figures of http are not supported by this version of wsgauge")
+	case "connections":
+		return pickFigure(head, rest, connectionFigures, nil)
+	case "messages":
+		return pickFigure(head, rest, slices.Sorted(maps.Keys(messageFigures)), messageFigures)
+	case "resources":
+		group, field, _ := strings.Cut(rest, ".")
+		if !slices.Contains(groups, group) {
+			return "", flawed(didYouMean(group, groups), "%s is no group of processes", brief(group))
+		}
+		return pickFigure("resources."+group, field, slices.Sorted(maps.Keys(resourceFigures)), resourceFigures)
+	}
+	if slices.Contains(metrics, head) {
+		if rest == "count" {
+			return "", nil
+		}
+		_, err := pickFigure(head, rest, quantiles, nil)
+		return "ns", err
+	}
+	return "", flawed(didYouMean(name, figureNames()), "there is no figure %s", brief(name))
+}
+
+func pickFigure(head, name string, known []string, units map[string]string) (string, *flaw) {
+	if slices.Contains(known, name) {
+		return units[name], nil
+	}
+	if name == "" {
+		return "", flawed("one of "+strings.Join(known, ", "), "%s needs a word after it", head)
+	}
+	return "", flawed(didYouMean(name, known), "there is no figure %s of %s", brief(name), head)
+}
+
+// figureNames lists figures for hints, each metric by one quantile.
+func figureNames() []string {
+	names := []string{"failures", "closures", "log"}
+	for _, c := range connectionFigures {
+		names = append(names, "connections."+c)
+	}
+	for _, c := range slices.Sorted(maps.Keys(messageFigures)) {
+		names = append(names, "messages."+c)
+	}
+	for _, m := range metrics {
+		names = append(names, m+".p99")
+	}
+	for _, g := range groups {
+		for _, r := range slices.Sorted(maps.Keys(resourceFigures)) {
+			names = append(names, "resources."+g+"."+r)
+		}
+	}
+	return names
+}
+
+// expectation adds one to the scenario.
+func (b *builder) expectation(s *Scenario, t text) {
+	if !t.known {
+		return
+	}
+	e, err := parseExpectation(t.v, slices.Sorted(maps.Keys(b.targets)), slices.Sorted(maps.Keys(b.steps)))
+	if err != nil {
+		b.add(t.mark, err.hint, "%s", err.message)
+		return
+	}
+	s.Expect = append(s.Expect, e.Text)
+	s.Expectations = append(s.Expectations, e)
+}

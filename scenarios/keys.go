@@ -1,0 +1,202 @@
+package scenarios
+
+// The raw types are the file's grammar: one struct a mapping. Decoding, the hints
+// at misspelt keys, the JSON Schema and the test of docs/scenarios.md all read
+// their tags:
+//
+//	json        the key; without omitempty it has to be given
+//	jsonschema  its description
+//	default     its value when it is not given, as it would be written
+//	example     one more value, as it would be written
+//	words       all values of a word
+//	later       values or (on a field _) keys of the design that this version lacks
+//	min, max    bounds, as they would be written; without min more than 0
+//	form        the name of a pattern in forms, for texts
+
+// section is embedded in every raw struct: where it was given, and whether one of
+// its keys was mistaken, so that what it lacks need not be said.
+type section struct {
+	mark
+	mistaken bool
+}
+
+func (s *section) locate(at mark, mistaken bool) { s.mark, s.mistaken = at, mistaken }
+
+type rawScenario struct {
+	section
+	Name    text        `json:"name" form:"name" jsonschema:"Name of the scenario. The run's directory is called after it." example:"quickstart"`
+	About   text        `json:"about,omitempty" jsonschema:"The question that the scenario answers, in a sentence. Lists and reports show it." example:"What does each proxy add to a direct connection?"`
+	Params  rawParams   `json:"params,omitempty" jsonschema:"Values with names. $name stands for one anywhere in the file; --set name=value replaces it for one run."`
+	Backend rawBackend  `json:"backend,omitempty" jsonschema:"The echo server behind every target." default:"go"`
+	Targets targetList  `json:"targets" jsonschema:"What to compare. Each block runs every target once, in random order, with fresh processes."`
+	Blocks  count       `json:"blocks,omitempty" max:"1000" default:"3" jsonschema:"Trials of each target. --blocks replaces it."`
+	Seed    seed        `json:"seed,omitempty" default:"1" jsonschema:"Seed of everything random: order of targets, arrivals, which connection gets a message. --seed replaces it."`
+	Agents  rawAgents   `json:"agents,omitempty" default:"1" jsonschema:"The load generator: a number of processes, or their layout. --agents replaces the number."`
+	Steps   stepList    `json:"steps" jsonschema:"What is done to every target, one step after the other."`
+	Expect  expectTexts `json:"expect,omitempty" jsonschema:"What has to hold. When one does not, the exit code is 3."`
+
+	_ struct{} `later:"capacity|gate|soak|size"`
+}
+
+type rawBackend struct {
+	section
+	Runtime   word  `json:"runtime,omitempty" words:"go" later:"node|python" default:"go" jsonschema:"What the echo server is written in."`
+	Instances count `json:"instances,omitempty" max:"256" default:"1" jsonschema:"Echo server processes. A target spreads its tunnels over them."`
+
+	_ struct{} `later:"external|tls|listen"`
+}
+
+type rawAgents struct {
+	section
+	Count   count `json:"count,omitempty" max:"256" default:"1" jsonschema:"Generator processes. Connections are dealt to them in turn."`
+	Workers count `json:"workers,omitempty" max:"256" default:"1" jsonschema:"Event loops, each a thread, in every process."`
+	CPUs    text  `json:"cpus,omitempty" form:"cpus" example:"0,2-3" jsonschema:"The CPUs they run on. Without it wsgauge keeps agents and target apart."`
+}
+
+type rawTarget struct {
+	section
+	Name   text      `json:"name" form:"name" example:"event" jsonschema:"Name of the target, once in the file. Tables and expectations call it so."`
+	Nofile rawNofile `json:"nofile,omitempty" jsonschema:"Limit on open descriptors (RLIMIT_NOFILE) of the target's processes. Without it they inherit wsgauge's."`
+	CPUs   text      `json:"cpus,omitempty" form:"cpus" example:"1" jsonschema:"The CPUs it runs on. Without it wsgauge keeps agents and target apart."`
+
+	Direct rawDirect `json:"direct,omitempty" jsonschema:"No proxy: clients connect to the backend."`
+	Tunnel rawTunnel `json:"tunnel,omitempty" jsonschema:"The reference tunnel that wsgauge brings along: the yardstick."`
+	Apache rawApache `json:"apache,omitempty" jsonschema:"An Apache httpd with a configuration written for the trial. Keys without a default here are left to the server's own."`
+
+	_ struct{} `later:"nginx|haproxy|caddy|command|external"`
+}
+
+type rawNofile struct {
+	section
+	Soft count `json:"soft" max:"1073741816" example:"1024" jsonschema:"Soft limit: the one that binds."`
+	Hard count `json:"hard" max:"1073741816" example:"4096" jsonschema:"Hard limit: as far as a process may raise its own."`
+}
+
+type rawDirect struct{ section }
+
+type rawTunnel struct {
+	section
+	MaxTunnels  count    `json:"max_tunnels,omitempty" max:"10000000" example:"1000" jsonschema:"Tunnels at once; one more is answered with 503. Without it there is no limit."`
+	IdleTimeout duration `json:"idle_timeout,omitempty" example:"5m" jsonschema:"A tunnel ends after this long without a byte in either direction. Without it it does not."`
+
+	_ struct{} `later:"processes|tls|inject"`
+}
+
+type rawApache struct {
+	section
+	MPM   word `json:"mpm,omitempty" words:"event|worker|prefork" default:"event" jsonschema:"The multi-processing module."`
+	Route word `json:"route,omitempty" words:"proxypass" later:"upgrade|rewrite|legacy" default:"proxypass" jsonschema:"How the configuration leads to the backend. proxypass: ProxyPass to ws://, served by mod_proxy_http."`
+	Start word `json:"start,omitempty" words:"full|stock" default:"full" jsonschema:"full starts every child before the first step and retires none; stock leaves spawning to the MPM."`
+
+	MaxRequestWorkers      count `json:"max_request_workers,omitempty" max:"1000000" example:"512" jsonschema:"MaxRequestWorkers: tunnels at once, since each holds a worker. Without it: 400 on event and worker (a whole number of children), 256 on prefork."`
+	ThreadsPerChild        count `json:"threads_per_child,omitempty" max:"20000" example:"64" jsonschema:"ThreadsPerChild; event and worker. Without it: 25, or the divisor of max_request_workers between 16 and 64 nearest to 25."`
+	ServerLimit            count `json:"server_limit,omitempty" max:"200000" example:"16" jsonschema:"ServerLimit: children at most. Without it: what the other keys need, at least 16 (event, worker) or 256 (prefork). A limit that is too small stays, and the server serves fewer."`
+	ThreadLimit            count `json:"thread_limit,omitempty" max:"20000" example:"64" jsonschema:"ThreadLimit; event and worker. Without it: threads_per_child, at least 64."`
+	StartServers           count `json:"start_servers,omitempty" max:"200000" example:"4" jsonschema:"StartServers. Without it: every child (start: full) or Apache's own 3, prefork 5 (start: stock)."`
+	MinSpareThreads        count `json:"min_spare_threads,omitempty" max:"1000000" example:"75" jsonschema:"MinSpareThreads; event and worker. Without it: about one child's worth (start: full) or Apache's own 75 (start: stock)."`
+	MaxSpareThreads        count `json:"max_spare_threads,omitempty" max:"1000000" example:"250" jsonschema:"MaxSpareThreads; event and worker. Without it: so many that no child is retired (start: full) or Apache's own 250 (start: stock)."`
+	MinSpareServers        count `json:"min_spare_servers,omitempty" max:"200000" example:"5" jsonschema:"MinSpareServers; prefork. Without it: 1 (start: full) or Apache's own 5 (start: stock)."`
+	MaxSpareServers        count `json:"max_spare_servers,omitempty" max:"200000" example:"10" jsonschema:"MaxSpareServers; prefork. Without it: so many that no child is retired (start: full) or Apache's own 10 (start: stock)."`
+	MaxConnectionsPerChild count `json:"max_connections_per_child,omitempty" min:"0" max:"1000000000" default:"0" jsonschema:"MaxConnectionsPerChild: a child ends after so many. 0: never."`
+	ThreadStackSize        size  `json:"thread_stack_size,omitempty" min:"16KiB" max:"1GiB" example:"256KiB" jsonschema:"ThreadStackSize; event and worker. Without it: the system's."`
+	ListenBacklog          count `json:"listen_backlog,omitempty" max:"1000000" default:"511" jsonschema:"ListenBackLog: connections that the kernel holds until they are accepted, net.core.somaxconn at most."`
+
+	Timeout         duration `json:"timeout,omitempty" min:"1s" default:"300s" jsonschema:"Timeout, in whole seconds. A silent tunnel ends after the longest of this and the backend's timeout."`
+	ProxyTimeout    duration `json:"proxy_timeout,omitempty" min:"1s" example:"60s" jsonschema:"ProxyTimeout, in whole seconds. Without it: timeout."`
+	WorkerTimeout   duration `json:"worker_timeout,omitempty" min:"1s" example:"60s" jsonschema:"The timeout= of the ProxyPass line, in whole seconds. Without it: proxy_timeout."`
+	HostnameLookups word     `json:"hostname_lookups,omitempty" words:"on|off|double" default:"off" jsonschema:"HostnameLookups."`
+	LogLevel        text     `json:"log_level,omitempty" form:"loglevel" default:"warn" example:"warn proxy:trace2" jsonschema:"LogLevel, of the server and of single modules."`
+	Extra           text     `json:"extra,omitempty" jsonschema:"Directives as they are, put after all others. ${modules} is the directory of loadable modules." example:"SetEnv proxy-nohalfclose 1"`
+	Server          text     `json:"server,omitempty" jsonschema:"Path of another build's executable. Without it: apache2 or httpd as installed." example:"/opt/httpd/bin/httpd"`
+
+	_ struct{} `later:"tls|balancer|config|listen"`
+}
+
+type rawStep struct {
+	section
+	ID      text       `json:"id,omitempty" form:"name" example:"load" jsonschema:"Name of the step, once in the file. Without it the step is called by its place: 2, or 4.1 inside a repeat."`
+	Connect rawConnect `json:"connect,omitempty" jsonschema:"Opens connections at a rate, whatever becomes of the ones before; one attempt each. Ends when every attempt is decided."`
+	Send    rawSend    `json:"send,omitempty" jsonschema:"Sends messages on a schedule that does not wait for answers."`
+	Hold    rawHold    `json:"hold,omitempty" jsonschema:"Sends nothing but the heartbeat asked for, and records when and how tunnels end. Ends early when no connection is left."`
+	Close   rawClose   `json:"close,omitempty" jsonschema:"Closes connections from the client's side."`
+	Wait    rawWait    `json:"wait,omitempty" jsonschema:"Does nothing for a while, with or without connections."`
+	Repeat  rawRepeat  `json:"repeat,omitempty" jsonschema:"Runs steps several times."`
+
+	_ struct{} `later:"signal|backend|http|together"`
+}
+
+type rawConnect struct {
+	section
+	Connections count    `json:"connections" max:"10000000" example:"300" jsonschema:"Connections to open, all agents together."`
+	Rate        rate     `json:"rate,omitempty" default:"1000/s" jsonschema:"Dials by time, all agents together."`
+	Group       text     `json:"group,omitempty" form:"name" default:"main" jsonschema:"The group that the connections belong to. Later steps name it."`
+	Timeout     duration `json:"timeout,omitempty" default:"10s" jsonschema:"From the dial to the 101; then the attempt has failed."`
+	OnTimeout   word     `json:"on_timeout,omitempty" words:"close|keep" default:"close" jsonschema:"What happens to the socket of an attempt that timed out. keep leaves it to the target to answer or end it."`
+	Path        text     `json:"path,omitempty" form:"path" default:"/" example:"/chat?user={conn}" jsonschema:"Path of the request. {conn} is the number of the connection; quote a text with braces."`
+	Headers     headers  `json:"headers,omitempty" jsonschema:"Headers of the request besides those of the handshake. Values may hold {conn}."`
+	Subprotocol text     `json:"subprotocol,omitempty" form:"subprotocol" example:"mqtt" jsonschema:"Sec-WebSocket-Protocol: a token, or several with commas."`
+
+	_ struct{} `later:"until|lifetime|reconnect"`
+}
+
+type rawSend struct {
+	section
+	Group     text     `json:"group,omitempty" form:"name" default:"main" jsonschema:"The group that gets the messages."`
+	Rate      rate     `json:"rate,omitempty" example:"3000/s" jsonschema:"Messages by time, all connections together: each goes to a uniformly random connection. Either rate or every."`
+	Every     duration `json:"every,omitempty" example:"1s" jsonschema:"The period in which each connection sends one message. Either rate or every."`
+	Phase     word     `json:"phase,omitempty" words:"spread|random|together" default:"spread" jsonschema:"With every: when in the period each connection sends. spread is even, together is all at once."`
+	Size      rawSize  `json:"size,omitempty" default:"128B" jsonschema:"Size of a message's payload: one size, a uniform range, or a weighted choice."`
+	For       duration `json:"for" example:"10s" jsonschema:"Length of the window that is measured."`
+	Warmup    duration `json:"warmup,omitempty" min:"0s" default:"2s" jsonschema:"Sending before the window; it counts in no figure. With every the default is one period."`
+	Drain     duration `json:"drain,omitempty" min:"0s" default:"5s" jsonschema:"The longest wait for answers after the window. What has none then is unanswered."`
+	Arrivals  word     `json:"arrivals,omitempty" words:"poisson|constant" default:"poisson" jsonschema:"With rate: gaps between messages. poisson is what many independent clients make; constant is a metronome."`
+	Text      flag     `json:"text,omitempty" default:"false" jsonschema:"Text messages in place of binary ones."`
+	Fragments count    `json:"fragments,omitempty" max:"1024" default:"1" jsonschema:"Frames in a message, never more than it has bytes."`
+
+	_ struct{} `later:"loop|pattern"`
+}
+
+type rawUniform struct {
+	section
+	Uniform sizeRange `json:"uniform" jsonschema:"Every size from the first to the second with the same probability, both included."`
+}
+
+type rawChoose struct {
+	section
+	Choose choices `json:"choose" jsonschema:"Sizes and their weights, which need not add up to anything."`
+}
+
+type rawHold struct {
+	section
+	Group text     `json:"group,omitempty" form:"name" jsonschema:"The group to watch. Without it: all."`
+	For   duration `json:"for" example:"30s" jsonschema:"How long."`
+	Ping  rawPing  `json:"ping,omitempty" jsonschema:"A heartbeat. Without it nothing is sent."`
+}
+
+type rawPing struct {
+	section
+	Every duration `json:"every" example:"30s" jsonschema:"The period in which each connection sends one ping, spread evenly."`
+	From  word     `json:"from,omitempty" words:"client" later:"backend" default:"client" jsonschema:"Which side sends it."`
+}
+
+type rawClose struct {
+	section
+	Group       text  `json:"group,omitempty" form:"name" jsonschema:"The group to close. Without it: all."`
+	Connections count `json:"connections,omitempty" max:"10000000" example:"100" jsonschema:"How many to close. Without it: all."`
+	Pick        word  `json:"pick,omitempty" words:"random|oldest|newest" default:"random" jsonschema:"With connections: which of them. random is by seed."`
+	How         word  `json:"how,omitempty" words:"clean|fin|reset" later:"vanish" default:"clean" jsonschema:"clean is the closing handshake of RFC 6455, fin ends the TCP connection without it, reset aborts it."`
+}
+
+type rawWait struct {
+	section
+	For duration `json:"for" example:"1s" jsonschema:"How long."`
+
+	_ struct{} `later:"until"`
+}
+
+type rawRepeat struct {
+	section
+	Times count    `json:"times,omitempty" max:"1000000" example:"10" jsonschema:"How often. Either times or for."`
+	For   duration `json:"for,omitempty" example:"10m" jsonschema:"Begins anew until this much time has passed; a pass that has begun is finished. Either times or for."`
+	Steps stepList `json:"steps" jsonschema:"The steps to repeat."`
+}

@@ -1,0 +1,142 @@
+package scenarios
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// Duration estimates how long the steps of one trial take, without starting and
+// stopping processes: what the steps ask for, and nothing for answers that are
+// late. It is 0 or more, and the largest duration when it would not fit.
+func (s *Scenario) Duration() time.Duration { return lengthOf(s.Steps) }
+
+// closing is about how long a closing handshake with everyone takes on one machine.
+const closing = 100 * time.Millisecond
+
+func lengthOf(steps []Step) time.Duration {
+	total := 0.0
+	for i := range steps {
+		total += float64(steps[i].length())
+	}
+	return duration64(total)
+}
+
+// duration64 makes a duration of nanoseconds, the longest there is at most.
+func duration64(ns float64) time.Duration {
+	if !(ns < math.MaxInt64) {
+		return math.MaxInt64
+	}
+	return max(0, time.Duration(ns))
+}
+
+func (s *Step) length() time.Duration {
+	switch {
+	case s.Connect != nil && s.Connect.Rate > 0:
+		return duration64(float64(s.Connect.Connections) / s.Connect.Rate * 1e9)
+	case s.Send != nil:
+		return s.Send.Warmup + s.Send.For
+	case s.Hold != nil:
+		return s.Hold.For
+	case s.Close != nil:
+		return closing
+	case s.Wait != nil:
+		return s.Wait.For
+	case s.Repeat != nil:
+		pass := lengthOf(s.Repeat.Steps)
+		passes := float64(s.Repeat.Times)
+		if passes == 0 {
+			if pass <= 0 {
+				return s.Repeat.For
+			}
+			passes = math.Ceil(float64(s.Repeat.For) / float64(pass))
+		}
+		return duration64(passes * float64(pass))
+	}
+	return 0
+}
+
+// MaxOpen returns the most connections that are open at once when every attempt
+// succeeds and nobody but the scenario closes one. A repeat that ends by time is
+// taken to make as many passes as its steps' estimated length allows.
+func (s *Scenario) MaxOpen() int {
+	t := &tide{open: map[string]float64{}, budget: 100_000}
+	t.run(s.Steps)
+	return int(min(t.peak, math.MaxInt32))
+}
+
+// tide follows the number of open connections, by group.
+type tide struct {
+	open   map[string]float64
+	peak   float64
+	budget int // steps that are still followed one by one
+}
+
+func (t *tide) run(steps []Step) {
+	for i := range steps {
+		t.budget--
+		switch s := &steps[i]; {
+		case s.Connect != nil:
+			t.open[s.Connect.Group] += float64(s.Connect.Connections)
+			t.peak = max(t.peak, t.total())
+		case s.Close != nil:
+			t.close(s.Close)
+		case s.Repeat != nil:
+			t.repeat(s.Repeat)
+		}
+	}
+}
+
+func (t *tide) total() float64 {
+	sum := 0.0
+	for _, n := range t.open {
+		sum += n
+	}
+	return sum
+}
+
+// close takes from the groups in the order of their names when none is named: only
+// the sum is wanted, unless a later step names one.
+func (t *tide) close(c *Close) {
+	left := math.Inf(1)
+	if c.Connections > 0 {
+		left = float64(c.Connections)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.open)) {
+		if c.Group == "" || c.Group == name {
+			closed := min(t.open[name], left)
+			t.open[name] -= closed
+			left -= closed
+		}
+	}
+}
+
+// repeat follows the passes until they change nothing any more, or until the
+// budget is spent; then whatever the last pass added is added by the others too.
+func (t *tide) repeat(r *Repeat) {
+	passes := r.Times
+	if passes == 0 {
+		if pass := lengthOf(r.Steps); pass > 0 {
+			passes = int(min(math.Ceil(float64(r.For)/float64(pass)), math.MaxInt32))
+		} else {
+			passes = 1
+		}
+	}
+	for pass := range passes {
+		before, peak := maps.Clone(t.open), t.peak
+		t.run(r.Steps)
+		grown, changed := 0.0, false
+		for name, n := range t.open {
+			changed = changed || n != before[name]
+			grown += max(0, n-before[name])
+		}
+		if !changed && t.peak == peak {
+			return
+		}
+		if t.budget <= 0 {
+			t.peak += grown * float64(passes-pass-1)
+			return
+		}
+	}
+}

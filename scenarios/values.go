@@ -1,0 +1,235 @@
+package scenarios
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// leaf is a single value and its place; a default has none. known is false when
+// the value is not there or is mistaken, so that nothing more is said about it.
+type leaf[T any] struct {
+	mark
+	v     T
+	known bool
+}
+
+type (
+	text     struct{ leaf[string] }
+	word     struct{ leaf[string] }
+	flag     struct{ leaf[bool] }
+	count    struct{ leaf[int] }
+	seed     struct{ leaf[uint64] }
+	size     struct{ leaf[int] }     // bytes
+	rate     struct{ leaf[float64] } // a second
+	duration struct{ leaf[time.Duration] }
+)
+
+// form is what a text has to look like.
+type form struct {
+	pattern *regexp.Regexp
+	is      string
+}
+
+var forms = map[string]form{
+	"name":        {regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`), "a small letter, then small letters, digits, - and _, 64 at most"},
+	"path":        {regexp.MustCompile(`^/([!"$-z|~]|\{conn\})*$`), "a / and printable ASCII without # and spaces; the only braces are {conn}"},
+	"subprotocol": {regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+(, *[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+)*$`), "a token, or several with commas"},
+	"cpus":        {regexp.MustCompile(`^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$`), `CPU numbers and ranges as in 0, 1-3 or 0,2-3, the highest 1023`},
+	"loglevel":    {regexp.MustCompile(`^[A-Za-z0-9_.:]+( [A-Za-z0-9_.:]+)*$`), "a level and, if needed, levels of modules, as in warn proxy:trace2"},
+}
+
+func (t *text) read(d *decoder, n *node, f *field) {
+	t.mark = n.mark
+	s, note, ok := d.scalar(n, f)
+	if !ok {
+		return
+	}
+	switch form, has := forms[f.form]; {
+	case s == "":
+		d.wrong(n, f, note, flawed("", "it is empty"))
+		return
+	case f.form == "name" && n.typed:
+		d.wrong(n, f, note, flawed("quote it, if it is meant", "%s is no text", s))
+		return
+	case has && !form.pattern.MatchString(s), f.form == "cpus" && !cpusInRange(s):
+		d.wrong(n, f, note, flawed("it is "+form.is, "%s will not do", brief(s)))
+		return
+	}
+	t.v, t.known = s, true
+}
+
+// cpusInRange tells whether a list of the right form names CPUs that can exist.
+func cpusInRange(list string) bool {
+	for part := range strings.SplitSeq(list, ",") {
+		low, high, isRange := strings.Cut(part, "-")
+		from, err := strconv.Atoi(low)
+		to, err2 := from, error(nil)
+		if isRange {
+			to, err2 = strconv.Atoi(high)
+		}
+		if err != nil || err2 != nil || from > to || to > 1023 {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *word) read(d *decoder, n *node, f *field) {
+	w.mark = n.mark
+	s, note, ok := d.scalar(n, f)
+	switch {
+	case !ok:
+	case slices.Contains(f.words, s):
+		w.v, w.known = s, true
+	case slices.Contains(f.later, s):
+		d.unsupported(n, f.name+": "+s)
+	default:
+		hint := didYouMean(s, f.words)
+		if !strings.HasPrefix(hint, "known") {
+			hint += " It is one of " + strings.Join(f.words, ", ")
+		}
+		d.wrong(n, f, note, flawed(hint, "%s is none of its values", brief(s)))
+	}
+}
+
+func (b *flag) read(d *decoder, n *node, f *field) {
+	b.mark = n.mark
+	s, note, ok := d.scalar(n, f)
+	switch {
+	case !ok:
+	case (s == "true" || s == "false") && (!n.quoted || note != ""):
+		b.v, b.known = s == "true", true
+	case n.quoted && note == "":
+		d.wrong(n, f, note, flawed("write true or false, without quotes", "%s is a text", brief(s)))
+	default:
+		d.wrong(n, f, note, flawed("write true or false", "%s is neither true nor false", brief(s)))
+	}
+}
+
+func (c *count) read(d *decoder, n *node, f *field) {
+	c.mark = n.mark
+	s, note, ok := d.number(n, f)
+	if !ok {
+		return
+	}
+	v, err := parseCount(s)
+	if err == nil {
+		err = bounds(s, v, 1, f, parseCount)
+	}
+	if err != nil {
+		d.wrong(n, f, note, err)
+		return
+	}
+	c.v, c.known = int(v), true
+}
+
+func (s *seed) read(d *decoder, n *node, f *field) {
+	s.mark = n.mark
+	text, note, ok := d.number(n, f)
+	if !ok {
+		return
+	}
+	v, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || len(text) > 1 && text[0] == '0' {
+		d.wrong(n, f, note, flawed("", "%s is no whole number from 0 to 2^64-1", brief(text)))
+		return
+	}
+	s.v, s.known = v, true
+}
+
+// number is a scalar that has to be a number to YAML too.
+func (d *decoder) number(n *node, f *field) (text, note string, ok bool) {
+	text, note, ok = d.scalar(n, f)
+	if ok && n.quoted && note == "" {
+		d.wrong(n, f, note, flawed("write it without quotes", "%s is a text", brief(text)))
+		ok = false
+	}
+	return text, note, ok
+}
+
+func (s *size) read(d *decoder, n *node, f *field) {
+	s.mark = n.mark
+	text, note, ok := d.scalar(n, f)
+	if !ok {
+		return
+	}
+	v, err := parseSize(text)
+	if err == nil {
+		err = bounds(text, v, 1, f, parseSize)
+	}
+	if err != nil {
+		d.wrong(n, f, note, err)
+		return
+	}
+	s.v, s.known = int(v), true
+}
+
+func (r *rate) read(d *decoder, n *node, f *field) {
+	r.mark = n.mark
+	text, note, ok := d.scalar(n, f)
+	if !ok {
+		return
+	}
+	v, err := parseRate(text)
+	if err == nil && v < slowest {
+		err = flawed("", "%s is less than one a year", brief(text))
+		if v == 0 {
+			err = flawed("", "%s never does anything; it is more than 0", brief(text))
+		}
+	}
+	if err == nil && v > fastest {
+		err = flawed("", "%s is more than %d/s", brief(text), int64(fastest))
+	}
+	if err != nil {
+		d.wrong(n, f, note, err)
+		return
+	}
+	r.v, r.known = v, true
+}
+
+// Bounds of a rate, a second.
+const (
+	slowest = 1.0 / (366 * 24 * 3600)
+	fastest = 1e7
+)
+
+func (t *duration) read(d *decoder, n *node, f *field) {
+	t.mark = n.mark
+	text, note, ok := d.scalar(n, f)
+	if !ok {
+		return
+	}
+	v, err := parseDuration(text)
+	if err == nil {
+		err = bounds(text, v, 1, f, parseDuration)
+	}
+	if err != nil {
+		d.wrong(n, f, note, err)
+		return
+	}
+	t.v, t.known = v, true
+}
+
+// bounds compares a value with the key's bounds; least is the one of a key that
+// names none.
+func bounds[T int64 | time.Duration](text string, v, least T, f *field, parse func(string) (T, *flaw)) *flaw {
+	if f.min != "" {
+		least, _ = parse(f.min)
+	}
+	if v < least {
+		if f.min == "" {
+			return flawed("", "%s is too little; it is more than 0", brief(text))
+		}
+		return flawed("", "%s is too little, at least %s", brief(text), f.min)
+	}
+	if f.max == "" {
+		return nil
+	}
+	if most, _ := parse(f.max); v > most {
+		return flawed("", "%s is too much, at most %s", brief(text), f.max)
+	}
+	return nil
+}
