@@ -11,8 +11,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,13 +134,22 @@ func (c *child) stats() (s Stats) {
 	return s
 }
 
-func (c *child) descriptors() int {
+// descriptors gives the numbers of those that are open.
+func (c *child) descriptors() map[int]bool {
 	c.t.Helper()
-	found, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", c.pid))
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.pid))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return len(found)
+	open := make(map[int]bool)
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		open[n] = true
+	}
+	return open
 }
 
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
@@ -248,10 +257,17 @@ type peer struct {
 func newPeer(t testing.TB, c *net.TCPConn) *peer {
 	t.Helper()
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
+	p := &peer{c, t}
+	p.extend()
+	return p
+}
+
+// extend gives everything on this connection another ten seconds.
+func (p *peer) extend() {
+	p.t.Helper()
+	if err := p.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		p.t.Fatal(err)
 	}
-	return &peer{c, t}
 }
 
 func dial(t testing.TB, addr netip.AddrPort) *peer {
