@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // bystander is a process that carries no mark of ours, in a group of its own.
@@ -88,6 +89,7 @@ func TestGuardRefuses(t *testing.T) {
 	for _, line := range []string{
 		fmt.Sprintf("dir %q", dir),
 		fmt.Sprintf("dir %q", dir+"/wsgauge-x/.."),
+		fmt.Sprintf("dir %q", dir+"/../wsgauge-x"),
 		`dir "wsgauge-relative"`,
 		`dir "/"`,
 		`dir unquoted`,
@@ -172,6 +174,7 @@ func TestSignalExactly(t *testing.T) {
 	if err := signalExactly(new(reader), &other, syscall.SIGKILL); err != nil {
 		t.Error(err)
 	}
+	time.Sleep(50 * time.Millisecond) // for a signal that was sent to arrive
 	if !alive(s.pid) {
 		t.Fatal("another process was killed")
 	}

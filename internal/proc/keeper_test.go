@@ -100,6 +100,9 @@ func TestStartAndStop(t *testing.T) {
 	if err := c.Stop(t.Context(), 5*time.Second); err != nil {
 		t.Errorf("second stop: %v", err)
 	}
+	if len(k.children) != 0 {
+		t.Error("it is still registered")
+	}
 	if err := c.Signal(unix.SIGHUP); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("signal after the end: %v", err)
 	}
@@ -263,6 +266,27 @@ func TestOrphansAreCollected(t *testing.T) {
 	}
 }
 
+func TestCollectLeavesWhatOthersWaitFor(t *testing.T) {
+	k := newKeeper(t)
+	cmd := exec.Command("sh", "-c", "exit 7")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := cmd.Process.Pid
+	k.mu.Lock()
+	k.awaited[pid] = true
+	k.mu.Unlock()
+	eventually(t, "its end", 5*time.Second, func() bool { return !alive(pid) })
+	s, err := new(reader).stat(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.collect(s)
+	if err := cmd.Wait(); err == nil || err.Error() != "exit status 7" {
+		t.Errorf("its status was taken: %v", err)
+	}
+}
+
 func TestManyGrandchildren(t *testing.T) {
 	k := newKeeper(t)
 	c := start(t, k, "for i in $(seq 300); do sleep 100 & done; echo ready; trap '' TERM; wait; wait")
@@ -407,7 +431,7 @@ func (h *helper) kill(t *testing.T) {
 }
 
 func TestControllerKilled(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "pid")
+	file, inGroup := filepath.Join(t.TempDir(), "pid"), filepath.Join(t.TempDir(), "pid")
 	bystander := newKeeper(t)
 	spared := start(t, bystander, "exec sleep 100")
 	sparedDir, err := bystander.TempDir()
@@ -416,9 +440,10 @@ func TestControllerKilled(t *testing.T) {
 	}
 	h := startController(t,
 		"trap '' TERM; for i in $(seq 300); do sleep 100 & done; setsid sh -c 'echo $$ > "+file+"; exec sleep 100' & wait; wait",
-		"env -i sh -c 'trap \"\" TERM HUP; sleep 100; :'", // unmarked, but in the group
+		// Unmarked and without its parent: only the group tells.
+		"env -i sh -c 'trap \"\" TERM HUP; echo $$ > "+inGroup+"; sleep 100; :' &",
 	)
-	daemon := pidIn(t, file)
+	daemon, orphan := pidIn(t, file), pidIn(t, inGroup)
 	eventually(t, "300 children", 20*time.Second, func() bool {
 		left, err := Survivors(h.mark)
 		return err == nil && len(left) > 300
@@ -434,7 +459,7 @@ func TestControllerKilled(t *testing.T) {
 	eventually(t, "everything gone", 10*time.Second, func() bool {
 		left, err := Survivors(h.mark)
 		_, dirErr := os.Stat(h.dir)
-		return err == nil && len(left) == 0 && os.IsNotExist(dirErr) && !alive(h.guard) && !alive(daemon)
+		return err == nil && len(left) == 0 && os.IsNotExist(dirErr) && !alive(h.guard) && !alive(daemon) && !alive(orphan)
 	})
 	for _, pid := range members {
 		if alive(pid) {
