@@ -153,8 +153,8 @@ func ln(x float64) float64 {
 	z := (m - 1) / (m + 1)
 	square := float64(z * z)
 	series := 0.0
-	for k := 21.0; k >= 3; k -= 2 {
-		series = float64((series + 1/k) * square)
+	for _, c := range [...]float64{1. / 21, 1. / 19, 1. / 17, 1. / 15, 1. / 13, 1. / 11, 1. / 9, 1. / 7, 1. / 5, 1. / 3} {
+		series = float64((series + c) * square)
 	}
 	return float64(float64(e)*math.Ln2) + float64(2*z*(1+series))
 }

@@ -50,6 +50,7 @@ func TestFramesRules(t *testing.T) {
 		{"\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00", "most significant bit", 1002, 9},
 		{"\x82\x7e\x03\xe9", "longer than 1000 bytes", 1009, 3},
 		{server(0x02, strings.Repeat("x", 999)) + "\x80\x02", "longer than 1000 bytes", 1009, 1004},
+		{server(0x02, strings.Repeat("x", 125)) + server(0x00, strings.Repeat("x", 125)) + "\x80\x7e\x02\xef", "longer than 1000 bytes", 1009, 257},
 		{server(0x81, "ab\xffcd"), "not UTF-8", 1007, 4},
 		{server(0x81, "ab\xc3"), "not UTF-8", 1007, 4},
 		{server(0x88, "\x03"), "has one byte", 1002, 2},
