@@ -185,14 +185,19 @@ func Listen(addr netip.AddrPort, backlog int, shared bool) (fd int, bound netip.
 // TCP_NODELAY on. [ErrAgain] when none waits, or when the one that waited has
 // gone.
 func Accept(fd int) (conn int, peer netip.AddrPort, err error) {
-	conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	if err != nil {
-		if err == unix.EAGAIN || err == unix.EINTR || err == unix.ECONNABORTED {
-			err = ErrAgain
-		}
-		return -1, peer, err
+	// unix.Accept4 allocates room for the address even when nobody waits, and a
+	// storm of connections would leave more garbage than they are large.
+	var sa unix.RawSockaddrInet6 // the larger of the two families
+	size := uint32(unsafe.Sizeof(sa))
+	n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)),
+		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	switch errno {
+	case 0:
+		return int(n), rawAddrPort(&sa), nil
+	case unix.EAGAIN, unix.EINTR, unix.ECONNABORTED:
+		return -1, peer, ErrAgain
 	}
-	return conn, addrPort(sa), nil
+	return -1, peer, errno
 }
 
 // EndWrites sends FIN: no more bytes leave, those of the peer still arrive.
@@ -232,6 +237,20 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
 	case *unix.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// rawAddrPort reads an address as the kernel wrote it, of either family.
+func rawAddrPort(sa *unix.RawSockaddrInet6) netip.AddrPort {
+	port := (*[2]byte)(unsafe.Pointer(&sa.Port)) // in network order
+	number := uint16(port[0])<<8 | uint16(port[1])
+	switch sa.Family {
+	case unix.AF_INET:
+		v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), number)
+	case unix.AF_INET6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), number)
 	}
 	return netip.AddrPort{}
 }
