@@ -75,11 +75,13 @@ func (s *Server) adopt(fd int) error {
 const keptOpenings = 256
 
 func (s *Server) lendOpening(t *tunnel) *opening {
-	o := &opening{}
+	var o *opening
 	if last := len(s.openings) - 1; last >= 0 {
 		o = s.openings[last]
 		s.openings[last] = nil
 		s.openings = s.openings[:last]
+	} else {
+		o = new(opening)
 	}
 	o.tunnel = t
 	o.timer.Owner = o
