@@ -5,6 +5,7 @@ package table
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
@@ -21,9 +22,9 @@ const width = 100
 const invalid = "inv"
 
 // Write writes the summary: the targets side by side, the verdicts, what cannot be
-// trusted, what was skipped, and where the report lies (nothing of it when report
-// is empty).
-func Write(w io.Writer, d *results.RunData, report string) error {
+// trusted, what was skipped, and where the report lies. dir is the run directory as
+// the reader knows it; empty when no report was made.
+func Write(w io.Writer, d *results.RunData, dir string) error {
 	var b strings.Builder
 	if s := aggregate.Unfinished(d); s != "" {
 		paragraph(&b, "", s)
@@ -42,8 +43,8 @@ func Write(w io.Writer, d *results.RunData, report string) error {
 	section(&b, "Missing from the records", d.Problems, func(s string) string { return s })
 	b.WriteByte('\n')
 	paragraph(&b, "", "Here "+aggregate.Circumstances(d.Run)+".")
-	if report != "" {
-		b.WriteString("Report: " + report + "\n")
+	if dir != "" {
+		b.WriteString("Report: " + filepath.Join(dir, "report.html") + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

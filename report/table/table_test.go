@@ -42,7 +42,7 @@ func TestWrite(t *testing.T) {
 		}
 		d.Run.Verdicts = verdict.Evaluate(d)
 		var b bytes.Buffer
-		if err := Write(&b, d, "results/20260102T030405Z-quickstart/report.html"); err != nil {
+		if err := Write(&b, d, "results/20260102T030405Z-quickstart"); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, c.name+".txt", b.Bytes())
