@@ -106,8 +106,10 @@ func TestTornFiles(t *testing.T) {
 func TestUnknownFields(t *testing.T) {
 	dir := copyRun(t)
 	for file, change := range map[string]func([]byte) []byte{
-		runFile:     func(p []byte) []byte { return bytes.Replace(p, []byte(`{`), []byte(`{"weather":"fine",`), 1) },
-		trialsFile:  func(p []byte) []byte { return bytes.ReplaceAll(p, []byte(`{"block"`), []byte(`{"moon":[1,{}],"block"`)) },
+		runFile: func(p []byte) []byte { return bytes.Replace(p, []byte(`{`), []byte(`{"weather":"fine",`), 1) },
+		trialsFile: func(p []byte) []byte {
+			return bytes.ReplaceAll(p, []byte(`{"block"`), []byte(`{"moon":[1,{}],"block"`))
+		},
 		samplesFile: func(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte(",x\n")) },
 	} {
 		path := filepath.Join(dir, file)
