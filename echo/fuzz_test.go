@@ -17,7 +17,7 @@ func talk(t *testing.T, s *session, maxMessage int64, sent, cuts []byte) (answer
 	t.Helper()
 	var k codec
 	k.init(maxMessage)
-	scratch := make([]byte, 256<<10)
+	scratch := make([]byte, readLimit+closeFrame)
 	var kept []byte
 	for i := 0; len(sent) > 0; i++ {
 		limit := readLimit
@@ -32,7 +32,7 @@ func talk(t *testing.T, s *session, maxMessage int64, sent, cuts []byte) (answer
 		have += copy(scratch[have:], sent[:n])
 		sent = sent[n:]
 		was := s.upgraded
-		out, rest, after := k.consume(s, scratch[:have])
+		out, rest, after := k.consume(s, scratch[:have:have+closeFrame])
 		if was && len(out) > have+closeFrame || len(out) > largeBuffer {
 			t.Fatalf("%d bytes of answer to %d", len(out), have)
 		}
@@ -253,5 +253,9 @@ func TestOneAnswerForSeveralFrames(t *testing.T) {
 	in = in[:cap(in)]
 	if at := bytes.Index(in, out); at < 0 || &in[at] != &out[0] {
 		t.Error("the answer is a copy")
+	}
+	frame := append(make([]byte, 0, 100), text("stays")...)
+	if out, _, _ := k.consume(&s, frame); &out[2] != &frame[6] {
+		t.Error("the payload of a lone frame was moved")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"wsgauge/internal/evloop"
 )
 
 func TestTwoThousandConnections(t *testing.T) {
@@ -89,8 +92,10 @@ func onLoop(t testing.TB, w *worker, f func()) {
 // it is lost when it reads at last.
 func TestSlowReaderIsHeldBack(t *testing.T) {
 	s := serve(t, Options{})
+	// The client's receive buffer stays as it is: one that is smaller than a segment
+	// of loopback (64 KiB) makes the kernel send by its persist timer, five times a
+	// second.
 	slow := open(t, s)
-	slow.Conn.(*net.TCPConn).SetReadBuffer(16 << 10)
 	other := open(t, s)
 	message := pattern(10_000)
 	frame := binary(message)
@@ -163,11 +168,33 @@ func TestPartingIsBounded(t *testing.T) {
 		}
 	}()
 	<-wrote
+	// So is an answer that ends a connection and does not get out: nobody ever
+	// accepts, or reads, what is dialled here.
+	deaf, addr, err := evloop.Listen(loopback, 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer evloop.CloseSocket(deaf)
+	w := s.workers[0]
+	onLoop(t, w, func() {
+		fd, err := evloop.Dial(addr, netip.AddrPort{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		c := &conn{worker: w, fd: fd}
+		c.timer.Owner = c
+		if err := w.loop.Add(fd, evloop.Readable, c); err != nil {
+			t.Error(err)
+		}
+		s.open.Add(1)
+		c.send(make([]byte, 64<<20), finish)
+	})
 	p2 := open(t, s) // this one reads its Close and never sends FIN
 	p2.send([]byte{0x81, 0x00})
 	p2.expectClose(1002)
-	if n := s.Connections(); n != 2 {
-		t.Errorf("%d connections, want 2: one that does not read, one that is parting", n)
+	if n := s.Connections(); n != 3 {
+		t.Errorf("%d connections, want 3: one that does not read, two that are parting", n)
 	}
 	began := time.Now()
 	settle(t, "connections", 1, s.Connections)

@@ -186,6 +186,25 @@ func TestProbeAnswersPings(t *testing.T) {
 	}
 }
 
+// Probe returns when the tunnel is down, not when the closes are through.
+func TestProbeWaitsForTheEnd(t *testing.T) {
+	const late = 150 * time.Millisecond
+	ended := make(chan time.Time, 1)
+	addr := fake(t, func(c net.Conn, r *bufio.Reader) {
+		upgrade(c, r)
+		c.Write(ws.MustCompileFrame(read(r)))
+		c.Write(ws.MustCompileFrame(read(r)))
+		time.Sleep(late)
+		ended <- time.Now()
+	})
+	if err := Probe(within(t, 10*time.Second), addr, "", "", netip.Addr{}); err != nil {
+		t.Error(err)
+	}
+	if now := time.Now(); len(ended) == 0 || now.Before(<-ended) {
+		t.Error("returned before the FIN")
+	}
+}
+
 // A proxy that never passes the FIN on costs a second, not the probe.
 func TestProbeDoesNotWaitForeverForTheEnd(t *testing.T) {
 	release := make(chan struct{})
