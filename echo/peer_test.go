@@ -183,4 +183,3 @@ func pattern(n int) []byte {
 	}
 	return b
 }
-
