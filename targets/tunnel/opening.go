@@ -297,21 +297,21 @@ func (o *opening) passInterim(head, rest []byte) {
 // together, and what the client sent too early goes to the backend now.
 func (o *opening) open(all []byte) {
 	t := o.tunnel
-	if err := t.write(&t.client, all); err != nil {
-		t.reset()
-		return
-	}
-	if o.early != nil {
-		if err := t.write(&t.backend, o.early.bytes); err != nil {
-			t.reset()
-			return
-		}
-	}
-	t.opening = nil
-	t.server.releaseOpening(o)
+	// Counted before the client can know of it, so that whoever has seen the 101
+	// sees the tunnel in the statistics too.
 	t.open = true
 	t.server.stats.open.Add(1)
 	t.server.stats.total.Add(1)
+	err := t.write(&t.client, all)
+	if err == nil && o.early != nil {
+		err = t.write(&t.backend, o.early.bytes)
+	}
+	if err != nil {
+		t.reset()
+		return
+	}
+	t.opening = nil
+	t.server.releaseOpening(o)
 	t.startIdle()
 	t.settle()
 }
