@@ -22,7 +22,7 @@ func TestMachine(t *testing.T) {
 		t.Errorf("%+v", before)
 	}
 	// Ten connections that are written to as far as they take it, and never read.
-	held := connections(t, 10, "127.93.41.9:0")
+	held := connections(t, 10, loopback().String()+":0")
 	for _, conn := range held {
 		if err := conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 			t.Fatal(err)
@@ -129,7 +129,7 @@ func TestFreePort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, addr := range []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.93.41.10")} {
+	for _, addr := range []netip.Addr{netip.MustParseAddr("127.0.0.1"), loopback()} {
 		port, err := FreePort(addr)
 		if err != nil {
 			t.Fatal(err)

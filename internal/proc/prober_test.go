@@ -111,8 +111,9 @@ func sums(t *testing.T, pid int) time.Duration {
 
 func TestCPUOfEndedChildren(t *testing.T) {
 	k, p := newKeeper(t), newProber(t)
-	// 100 children of a few milliseconds each, most shorter than a sample's gap.
-	c := start(t, k, "for i in $(seq 50); do "+os.Args[0]+" busy 5 & "+os.Args[0]+" busy 2; wait; done; echo ready; sleep 100; :")
+	// 50 children of some milliseconds each, many shorter than a sample's gap.
+	c := start(t, k, "busy() { i=0; while [ $i -lt $1 ]; do i=$((i+1)); done; }; "+
+		"for n in $(seq 25); do (busy 30000) & (busy 10000); wait; done; echo ready; sleep 100; :")
 	var last Usage
 	eventually(t, "their end", 20*time.Second, func() bool {
 		u := sample(t, p, false, c.PID())
@@ -124,7 +125,7 @@ func TestCPUOfEndedChildren(t *testing.T) {
 	})
 	u := sample(t, p, false, c.PID())
 	kernel := sums(t, c.PID())
-	if kernel < 200*time.Millisecond {
+	if kernel < 100*time.Millisecond {
 		t.Fatalf("the children used %v; the test does not test", kernel)
 	}
 	if d := u.CPU - kernel; d < -30*time.Millisecond || d > 50*time.Millisecond {
