@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -151,7 +152,9 @@ func TestEarlyClientBytes(t *testing.T) {
 		client.expect(switching)
 		server.expect(early)
 		<-sent
+		client.reset()
 	}
+	clean(t, s)
 }
 
 func TestInterimResponsesPass(t *testing.T) {
@@ -296,24 +299,37 @@ func TestBackendRefuses(t *testing.T) {
 	}
 }
 
-// A backend whose queue is full does not answer a SYN at all.
-func TestDialTimeout(t *testing.T) {
-	fd, addr, err := evloop.Listen(anyPort, 0, false)
+// fullBackend listens and has its queue filled: it does not answer a SYN at all.
+// drain makes room.
+func fullBackend(t *testing.T) (addr netip.AddrPort, ln int, drain func()) {
+	t.Helper()
+	ln, addr, err := evloop.Listen(anyPort, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer evloop.CloseSocket(fd)
-	for full := false; !full; {
+	t.Cleanup(func() { evloop.CloseSocket(ln) })
+	queued := 0
+	for ; ; queued++ {
 		c, err := net.DialTimeout("tcp", addr.String(), 100*time.Millisecond)
 		if err != nil {
-			full = true
-			continue
+			break
 		}
 		defer c.Close()
 	}
-	o := Options{DialTimeout: 100 * time.Millisecond}
-	o.Backends = append(o.Backends, addr)
-	s := serve(t, o)
+	return addr, ln, func() {
+		for range queued {
+			fd, _, err := evloop.Accept(ln)
+			if err != nil {
+				t.Fatal(err)
+			}
+			evloop.CloseSocket(fd)
+		}
+	}
+}
+
+func TestDialTimeout(t *testing.T) {
+	addr, _, _ := fullBackend(t)
+	s := serve(t, Options{Backends: []netip.AddrPort{addr}, DialTimeout: 100 * time.Millisecond})
 	client := dial(t, s.Addr())
 	began := time.Now()
 	client.send(upgradeRequest)
@@ -324,6 +340,66 @@ func TestDialTimeout(t *testing.T) {
 		t.Errorf("gave up after %v", took)
 	}
 	clean(t, s)
+}
+
+// The request waits for a backend that is slow to answer the SYN (the kernel sends
+// it again after a second).
+func TestSlowDial(t *testing.T) {
+	addr, ln, drain := fullBackend(t)
+	s := serve(t, Options{Backends: []netip.AddrPort{addr}})
+	client := dial(t, s.Addr())
+	early := "early"
+	client.send(upgradeRequest + early)
+	client.silent()
+	drain()
+	var fd int
+	eventually(t, "the backend is reached", func() (reached bool) {
+		var err error
+		fd, _, err = evloop.Accept(ln)
+		return err == nil
+	})
+	defer evloop.CloseSocket(fd)
+	read := func(want string) {
+		t.Helper()
+		var got []byte
+		eventually(t, "all has come", func() bool {
+			p := make([]byte, len(want))
+			n, err := evloop.Read(fd, p)
+			if got = append(got, p[:n]...); err != nil && err != evloop.ErrAgain {
+				t.Fatal(err)
+			}
+			return len(got) >= len(want)
+		})
+		if string(got) != want {
+			t.Fatalf("the backend got %q, want %q", got, want)
+		}
+	}
+	read(upgradeRequest)
+	if _, err := evloop.Write(fd, []byte(switching)); err != nil {
+		t.Fatal(err)
+	}
+	client.expect(switching)
+	read(early)
+}
+
+// A source address that has no port left (here: that is not ours) leaves the dial
+// to the next one.
+func TestSources(t *testing.T) {
+	b := listenBackend(t)
+	bad, good := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("127.0.0.9")
+	s := serve(t, Options{Backends: backends(b), Sources: []netip.Addr{bad, good}})
+	for range 3 {
+		_, server := open(t, s.Addr(), b)
+		if from := server.RemoteAddr().(*net.TCPAddr).AddrPort().Addr(); from != good {
+			t.Errorf("dialled from %v, want %v", from, good)
+		}
+	}
+	s = serve(t, Options{Backends: backends(b), Sources: []netip.Addr{bad}})
+	client := dial(t, s.Addr())
+	client.send(upgradeRequest)
+	if got, err := client.all(); got != unavailable || err != nil {
+		t.Errorf("without a port: %q, %v", got, err)
+	}
 }
 
 func TestHeadTimeouts(t *testing.T) {

@@ -102,8 +102,7 @@ func TestNoDescriptorLeft(t *testing.T) {
 	ping()
 	waiting.silent()
 
-	taker.Close()
-	clients[0].reset()
+	clients[0].reset() // frees both descriptors at once: enough for a tunnel
 	servers[0].Close()
 	server := b.accept()
 	server.expect(upgradeRequest)

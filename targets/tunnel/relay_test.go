@@ -164,6 +164,31 @@ func TestAnswerBeforeTheBody(t *testing.T) {
 	clean(t, s)
 }
 
+// A backend that answers and closes on a body it has not read resets its side. What
+// it said first still reaches the client, which is sending all the while.
+func TestAnswerWithReset(t *testing.T) {
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b)})
+	client := dial(t, s.Addr())
+	head := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n"
+	client.send(head + "x")
+	server := b.accept()
+	server.expect(head)
+	response := "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n"
+	server.send(response)
+	server.Close() // with a byte unread
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		client.Write(make([]byte, 200_000))
+	}()
+	client.expect(response)
+	client.expectEnd()
+	<-sent
+	client.Close()
+	clean(t, s)
+}
+
 func TestTruncationIsNotHidden(t *testing.T) {
 	b := listenBackend(t)
 	s := serve(t, Options{Backends: backends(b)})

@@ -159,10 +159,11 @@ func (t *tunnel) settle() {
 	}
 }
 
-// carryEnd sends FIN to one side when the other's has been read and all that came
-// before it was written. It is false when that side has gone.
+// carryEnd sends FIN to one side when the other's has been read. All that came
+// before it is written by then, since nothing is read while bytes wait. It is
+// false when that side has gone.
 func (t *tunnel) carryEnd(from, to *end) bool {
-	if !from.readEnd || to.sentEnd || to.out != nil {
+	if !from.readEnd || to.sentEnd {
 		return true
 	}
 	to.sentEnd = true
