@@ -1,0 +1,58 @@
+# wsgauge: two commands to begin with are `make quickstart` and `make test`.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+export CGO_ENABLED = 0
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install apache2-bin when it is missing and that is permitted
+	@scripts/setup.sh
+
+.PHONY: build
+build: ## bin/wsgauge
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/wsgauge ./cmd/wsgauge
+
+.PHONY: quickstart
+quickstart: setup build ## compare a direct connection, the reference tunnel and Apache's three MPMs
+	bin/wsgauge run quickstart
+
+.PHONY: test
+test: setup vet ## all tests
+	$(GO) test -timeout 9m ./...
+
+.PHONY: vet
+vet: ## format and static checks
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-clean: $$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+
+.PHONY: test-race
+test-race: export CGO_ENABLED = 1
+test-race: setup ## all tests under the race detector (needs a C compiler)
+	$(GO) test -race -timeout 20m ./...
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "== $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+.PHONY: dist
+dist: ## static binaries for amd64 and arm64 in dist/
+	@mkdir -p dist
+	GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/wsgauge-linux-amd64 ./cmd/wsgauge
+	GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/wsgauge-linux-arm64 ./cmd/wsgauge
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wsgauge/internal/runner"
+	"wsgauge/scenarios"
+)
+
+func newCheck(s streams) *cobra.Command {
+	var flags scenarioFlags
+	var schema bool
+	c := &cobra.Command{
+		Use:   "check SCENARIO",
+		Short: "Validate a scenario and show its plan",
+		Long: `check reads a scenario, says what is wrong in it, and shows what a run would do:
+trials and time, targets and versions, what is missing here, and which limits are too
+low. It starts nothing. With --schema it prints the JSON Schema of scenario files,
+which gives editors completion.`,
+		Example: "  wsgauge check quickstart\n  wsgauge check --schema > wsgauge.schema.json",
+		Args: func(c *cobra.Command, a []string) error {
+			if schema {
+				return args(cobra.NoArgs)(c, a)
+			}
+			return args(cobra.ExactArgs(1))(c, a)
+		},
+		RunE: func(_ *cobra.Command, a []string) error {
+			if schema {
+				p, err := scenarios.Schema()
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(s.out, strings.TrimSpace(string(p)))
+				return err
+			}
+			return check(s, a[0], flags)
+		},
+	}
+	flags.add(c)
+	c.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of scenario files")
+	return c
+}
+
+func check(s streams, name string, flags scenarioFlags) error {
+	sc, err := flags.load(name)
+	if err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	p, err := runner.Check(sc, exe)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%s: %s\n\n", sc.Name, sc.About)
+	total := time.Duration(p.Trials) * p.Each
+	fmt.Fprintf(s.out, "%d trials of about %v: %d blocks of %d targets, about %v in all\n", p.Trials,
+		p.Each.Round(100*time.Millisecond), sc.Blocks, len(p.Targets), total.Round(time.Second))
+	fmt.Fprintf(s.out, "at most %d connections at once, from %d agent%s; agents on CPU %s, backend on %s, target on %s\n\n",
+		p.MaxOpen, sc.Agents.Count, plural(sc.Agents.Count), p.Placement.Agents, p.Placement.Backend, p.Placement.Target)
+	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+	for _, t := range p.Targets {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", t.Name, t.Kind, t.Version)
+	}
+	for _, t := range p.Skipped {
+		fmt.Fprintf(w, "  %s\tskipped\t%s; install it: %s\n", t.Name, t.Reason, t.Remedy)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fatal := false
+	for _, l := range p.Shortages {
+		kind := "warning"
+		if l.Fatal {
+			kind, fatal = "too low", true
+		}
+		fmt.Fprintf(s.out, "\n%s: %s\n", kind, l)
+	}
+	if fatal {
+		return errors.New("this machine's limits are too low for the scenario")
+	}
+	return nil
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}

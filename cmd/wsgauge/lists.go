@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"wsgauge/internal/runner"
+	"wsgauge/scenarios"
+	"wsgauge/targets"
+)
+
+func newScenarios(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "scenarios",
+		Short: "List the shipped scenarios",
+		Args:  args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+			for _, i := range scenarios.Shipped() {
+				fmt.Fprintf(w, "%s\t%s\n", i.Name, i.About)
+			}
+			return w.Flush()
+		},
+	}
+}
+
+func newTargets(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "targets",
+		Short: "List what can be measured and what is installed here",
+		Args:  args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+			for _, k := range runner.Kinds() {
+				version, err := k.Target.Find()
+				var missing *targets.MissingError
+				switch {
+				case errors.As(err, &missing):
+					fmt.Fprintf(w, "%s\tnot installed\t%s\n", k.Name, missing.Remedy)
+				case err != nil:
+					fmt.Fprintf(w, "%s\terror\t%v\n", k.Name, err)
+				default:
+					fmt.Fprintf(w, "%s\t%s\t%s\n", k.Name, version.Text, version.Path)
+				}
+			}
+			return w.Flush()
+		},
+	}
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"wsgauge/echo"
+	"wsgauge/internal/evloop"
+	"wsgauge/internal/proc"
+	"wsgauge/targets/tunnel"
+)
+
+// gcPercent is set for parts whose garbage is next to nothing: a small heap must
+// not be collected for every few hundred kilobytes.
+const gcPercent = 200
+
+func newEcho(s streams) *cobra.Command {
+	var listen string
+	c := &cobra.Command{
+		Use:     "echo --listen ADDR",
+		Short:   "Serve WebSocket echo: the backend alone",
+		Example: "  wsgauge echo --listen 127.0.0.1:9001",
+		Args:    args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			addr, err := address("--listen", listen)
+			if err != nil {
+				return err
+			}
+			debug.SetGCPercent(gcPercent)
+			server, err := echo.Listen(echo.Options{Addr: addr})
+			if err != nil {
+				return listenError("echo", addr, err)
+			}
+			fmt.Fprintf(s.out, "echo: listening on %v\n", server.Addr())
+			return server.Serve(c.Context())
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "", "`address` to listen on, host:port; port 0: any")
+	return c
+}
+
+func newTunnel(s streams) *cobra.Command {
+	var listen string
+	var backends []string
+	var o tunnel.Options
+	c := &cobra.Command{
+		Use:   "tunnel --listen ADDR --backend ADDR",
+		Short: "Serve the reference tunnel alone",
+		Example: `  wsgauge echo --listen 127.0.0.1:9001
+  wsgauge tunnel --listen 127.0.0.1:9000 --backend 127.0.0.1:9001 --max-tunnels 1000 --idle-timeout 5m`,
+		Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if o.Listen, err = address("--listen", listen); err != nil {
+				return err
+			}
+			if len(backends) == 0 {
+				return usage(errors.New("--backend is needed: where the tunnel leads, host:port"))
+			}
+			for _, b := range backends {
+				addr, err := address("--backend", b)
+				if err != nil {
+					return err
+				}
+				o.Backends = append(o.Backends, addr)
+			}
+			if o.MaxTunnels < 0 || o.IdleTimeout < 0 {
+				return usage(errors.New("--max-tunnels and --idle-timeout must not be negative"))
+			}
+			debug.SetGCPercent(gcPercent)
+			server, err := tunnel.Listen(o)
+			if err != nil {
+				return listenError("tunnel", o.Listen, err)
+			}
+			fmt.Fprintf(s.out, "tunnel: listening on %v\n", server.Addr())
+			return server.Serve(c.Context())
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "", "`address` to listen on, host:port; port 0: any")
+	c.Flags().StringSliceVar(&backends, "backend", nil, "`address` of the backend, host:port; several are used in turn")
+	c.Flags().IntVar(&o.MaxTunnels, "max-tunnels", 0, "answer 503 beyond this many tunnels; 0: no limit")
+	c.Flags().DurationVar(&o.IdleTimeout, "idle-timeout", 0, "end a tunnel after this long without a byte; 0: never")
+	return c
+}
+
+// listenError says who is in the way when the address is taken.
+func listenError(part string, addr netip.AddrPort, err error) error {
+	if errors.Is(err, evloop.ErrInUse) {
+		return fmt.Errorf("%s: %v is in use by another program; pick another port, or 0 for any free one", part, addr)
+	}
+	return fmt.Errorf("%s: %w", part, err)
+}
+
+func address(flag, text string) (netip.AddrPort, error) {
+	if text == "" {
+		return netip.AddrPort{}, usage(fmt.Errorf("%s is needed: an address such as 127.0.0.1:9000", flag))
+	}
+	if strings.HasPrefix(text, "localhost:") {
+		text = "127.0.0.1" + strings.TrimPrefix(text, "localhost")
+	}
+	if strings.HasPrefix(text, ":") {
+		text = "0.0.0.0" + text
+	}
+	addr, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return addr, usage(fmt.Errorf("%s %s: want an address and a port, such as 127.0.0.1:9000", flag, text))
+	}
+	return addr, nil
+}
+
+// newGuard is the process that outlives the controller and cleans up after it.
+func newGuard(s streams) *cobra.Command {
+	return &cobra.Command{Use: "guard", Hidden: true, Args: args(cobra.NoArgs),
+		Short: "Clean up after a controller that was killed (started by `run`)",
+		RunE: func(*cobra.Command, []string) error {
+			signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			return proc.Guard(s.in)
+		}}
+}
+
+// newLaunch sets limits and placement in the child itself, then becomes it.
+func newLaunch() *cobra.Command {
+	return &cobra.Command{Use: "launch", Hidden: true, DisableFlagParsing: true,
+		Short: "Set limits, then become another program (started by `run`)",
+		RunE:  func(_ *cobra.Command, a []string) error { return proc.Launch(a) }}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"wsgauge/internal/runner"
+)
+
+// progress shows how a run goes: on a terminal one line that is written over, in
+// a pipe a line a step and a line a trial.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	live     bool // the last thing written is a line to write over
+	said     string
+}
+
+func newProgress(out io.Writer) *progress {
+	p := &progress{out: out}
+	if f, ok := out.(*os.File); ok {
+		if info, err := f.Stat(); err == nil {
+			p.terminal = info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+		}
+	}
+	return p
+}
+
+// Status shows the moment.
+func (p *progress) Status(s runner.Status) {
+	if s.Trials == 0 {
+		return
+	}
+	if !p.terminal {
+		if line := fmt.Sprintf("[%d/%d] block %d, %s: %s", s.Trial, s.Trials, s.Block, s.Target, s.Step); s.Step != "" && line != p.said {
+			p.said = line
+			fmt.Fprintln(p.out, line)
+		}
+		return
+	}
+	parts := []string{fmt.Sprintf("[%d/%d] %s", s.Trial, s.Trials, s.Target)}
+	if s.Step != "" {
+		parts = append(parts, s.Step)
+	}
+	parts = append(parts, fmt.Sprintf("%d open", s.Open))
+	if s.PerSecond > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f msg/s", s.PerSecond), "p50 "+short(s.P50), "p99 "+short(s.P99))
+	}
+	if s.Failures > 0 {
+		parts = append(parts, fmt.Sprintf("%d failures", s.Failures))
+	}
+	if s.TargetCPU >= 0 {
+		parts = append(parts, fmt.Sprintf("target %.0f%% CPU", 100*s.TargetCPU))
+	}
+	if s.TargetBytes >= 0 {
+		parts = append(parts, fmt.Sprintf("%.0f MiB", float64(s.TargetBytes)/(1<<20)))
+	}
+	parts = append(parts, "about "+left(s.Left)+" left")
+	line := strings.Join(parts, " · ")
+	if r := []rune(line); len(r) > 99 {
+		line = string(r[:98]) + "…"
+	}
+	fmt.Fprintf(p.out, "\r\x1b[K%s", line)
+	p.live = true
+}
+
+// TrialDone leaves a line that stays.
+func (p *progress) TrialDone(t runner.TrialSummary) {
+	p.clear()
+	line := fmt.Sprintf("[%d/%d] block %d  %-10s  %5d opened  %7d answered  %d failures",
+		t.Trial, t.Trials, t.Block, t.Target, t.Opened, t.Answered, t.Failures)
+	if t.P50 > 0 {
+		line += fmt.Sprintf("  p50 %s  p99 %s", short(t.P50), short(t.P99))
+	}
+	line += fmt.Sprintf("  (%.1f s)", t.Took.Seconds())
+	fmt.Fprintln(p.out, line)
+	if t.Error != "" {
+		fmt.Fprintf(p.out, "        ended early: %s\n", indent(t.Error))
+		return
+	}
+	for _, why := range t.Invalid {
+		fmt.Fprintf(p.out, "        invalid: %s\n", indent(why))
+	}
+}
+
+// Note is something to read.
+func (p *progress) Note(text string) {
+	p.clear()
+	fmt.Fprintf(p.out, "note: %s\n", indent(text))
+}
+
+func (p *progress) clear() {
+	if p.live {
+		fmt.Fprint(p.out, "\r\x1b[K")
+		p.live = false
+	}
+}
+
+func (p *progress) end() { p.clear() }
+
+func indent(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n        ") }
+
+// short writes a duration with three digits: 842 µs, 1.25 ms, 3.10 s.
+func short(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d µs", d.Microseconds())
+	case d < time.Second:
+		return fmt.Sprintf("%.3g ms", float64(d)/1e6)
+	}
+	return fmt.Sprintf("%.3g s", d.Seconds())
+}
+
+func left(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wsgauge/internal/runner"
+	"wsgauge/report"
+	"wsgauge/report/table"
+	"wsgauge/report/verdict"
+	"wsgauge/results"
+	"wsgauge/scenarios"
+)
+
+// scenarioFlags are the flags of every verb that takes a scenario.
+type scenarioFlags struct {
+	targets []string
+	blocks  int
+	agents  int
+	seed    int64
+	set     []string
+}
+
+func (f *scenarioFlags) add(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.targets, "targets", nil, "run only these targets, `a,b`")
+	c.Flags().IntVar(&f.blocks, "blocks", 0, "trials of each target (default: the scenario's)")
+	c.Flags().IntVar(&f.agents, "agents", 0, "generator processes (default: the scenario's)")
+	c.Flags().Int64Var(&f.seed, "seed", -1, "seed of orders and schedules (default: the scenario's)")
+	c.Flags().StringArrayVar(&f.set, "set", nil, "give a param of the scenario a value, `name=value`; may be repeated")
+}
+
+func (f *scenarioFlags) load(name string) (*scenarios.Scenario, error) {
+	o := scenarios.Options{Targets: f.targets, Blocks: f.blocks, Agents: f.agents, Set: map[string]string{}}
+	if f.blocks < 0 || f.agents < 0 || f.seed < -1 {
+		return nil, usage(errors.New("--blocks, --agents and --seed must not be negative"))
+	}
+	if f.seed >= 0 {
+		seed := uint64(f.seed)
+		o.Seed = &seed
+	}
+	for _, pair := range f.set {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return nil, usage(fmt.Errorf("--set %s: want name=value", pair))
+		}
+		o.Set[key] = value
+	}
+	s, err := scenarios.Load(name, o)
+	if err != nil {
+		return nil, usage(err)
+	}
+	return s, nil
+}
+
+type runOptions struct {
+	scenario   scenarioFlags
+	out        string
+	json       bool
+	requireAll bool
+	nats       string
+}
+
+func newRun(s streams) *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "run SCENARIO",
+		Short: "Run a scenario and leave records and a report",
+		Long: `run starts what a scenario names, drives its load, and leaves a directory with the
+records of the run and a report. SCENARIO is a file, or the name of a shipped one
+(see "wsgauge scenarios").
+
+Exit codes: 0 passed; 1 error; 2 usage or invalid scenario; 3 an expectation failed;
+4 an expectation's figure was invalid in every trial of a target; 5 no valid trial;
+130 interrupted (what was measured is saved).`,
+		Example: `  wsgauge run quickstart
+  wsgauge run quickstart --targets direct,tunnel --blocks 1
+  wsgauge run my.yaml --set n=500 --json`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, a []string) error { return runScenario(c.Context(), s, a[0], o) },
+	}
+	o.scenario.add(c)
+	c.Flags().StringVar(&o.out, "out", "", "the run's directory (default: results/<UTC time>-<scenario>)")
+	c.Flags().BoolVar(&o.json, "json", false, "print the lines of trials.jsonl on stdout, all else on stderr")
+	c.Flags().BoolVar(&o.requireAll, "require-all", false, "fail when a target cannot run here, instead of skipping it")
+	c.Flags().StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster to use (default: an embedded server on loopback)")
+	return c
+}
+
+func runScenario(ctx context.Context, s streams, name string, o runOptions) error {
+	sc, err := o.scenario.load(name)
+	if err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this executable, which is to start its parts: %w", err)
+	}
+	if o.out == "" {
+		o.out = filepath.Join("results", time.Now().UTC().Format("20060102T150405Z")+"-"+sc.Name)
+	}
+	talk := s.out
+	if o.json {
+		talk = s.err
+	}
+	watcher := newProgress(talk)
+	record, runErr := runner.Run(ctx, runner.Options{Scenario: sc, Out: o.out, Executable: exe,
+		Version: versionText(), Command: os.Args, NATS: o.nats, RequireAll: o.requireAll, Watcher: watcher})
+	watcher.end()
+	if record == nil {
+		return runErr
+	}
+	data, err := conclude(o.out)
+	if err != nil {
+		return errors.Join(runErr, err)
+	}
+	if o.json {
+		if err := copyTrials(s, o.out); err != nil {
+			return errors.Join(runErr, err)
+		}
+	}
+	if err := table.Write(talk, data, o.out); err != nil {
+		return errors.Join(runErr, err)
+	}
+	switch {
+	case record.Status == "interrupted":
+		return &codedError{exitInterrupted, nil}
+	case runErr != nil:
+		return runErr
+	}
+	if code := verdict.ExitCode(data); code != exitOK {
+		return &codedError{code, nil}
+	}
+	return nil
+}
+
+// conclude evaluates what the run was expected to show and makes its report.
+func conclude(dir string) (*results.RunData, error) {
+	data, err := results.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	data.Run.Verdicts = verdict.Evaluate(data)
+	if err := results.WriteRun(dir, data.Run); err != nil {
+		return nil, err
+	}
+	return data, report.Make(dir)
+}
+
+func copyTrials(s streams, dir string) error {
+	p, err := os.ReadFile(filepath.Join(dir, "trials.jsonl"))
+	if err != nil {
+		return err
+	}
+	_, err = s.out.Write(p)
+	return err
+}

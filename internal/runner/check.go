@@ -1,0 +1,34 @@
+package runner
+
+import (
+	"time"
+
+	"wsgauge/results"
+	"wsgauge/scenarios"
+)
+
+// Plan is what a run would do, for `check`.
+type Plan struct {
+	Order     [][]string
+	Trials    int
+	Each      time.Duration // one trial, estimated
+	Targets   []results.TargetInfo
+	Skipped   []results.SkippedTarget
+	Shortages []Shortage
+	Placement results.Placement
+	MaxOpen   int
+}
+
+// Check plans a run and starts nothing.
+func Check(s *scenarios.Scenario, executable string) (*Plan, error) {
+	r := &run{Options: Options{Scenario: s, Executable: executable}, scenario: s, start: time.Now()}
+	if err := r.choose(); err != nil {
+		return nil, err
+	}
+	if err := r.survey(); err != nil {
+		return nil, err
+	}
+	return &Plan{Order: r.record.Order, Trials: s.Blocks * len(r.targets), Each: s.Duration() + startUp,
+		Targets: r.record.Targets, Skipped: r.record.Skipped, Shortages: r.shortages(),
+		Placement: r.record.Placement, MaxOpen: s.MaxOpen()}, nil
+}

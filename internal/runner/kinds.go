@@ -1,0 +1,41 @@
+package runner
+
+import (
+	"fmt"
+
+	"wsgauge/scenarios"
+	"wsgauge/targets"
+	"wsgauge/targets/apache"
+	"wsgauge/targets/direct"
+	"wsgauge/targets/tunnel"
+)
+
+// kind makes the target that a scenario describes.
+func kind(t scenarios.Target) (targets.Target, error) {
+	switch {
+	case t.Direct:
+		return direct.Target{}, nil
+	case t.Tunnel != nil:
+		return tunnel.New(*t.Tunnel), nil
+	case t.Apache != nil:
+		return apache.New(*t.Apache), nil
+	}
+	return nil, fmt.Errorf("target %s: of no kind that can be run", t.Name)
+}
+
+// Kind is a kind of target with its defaults, for listing what is installed.
+type Kind struct {
+	Name   string
+	Target targets.Target
+}
+
+// Kinds returns every kind that can be measured.
+func Kinds() []Kind {
+	return []Kind{
+		{"direct", direct.Target{}},
+		{"tunnel", tunnel.New(scenarios.Tunnel{})},
+		{"apache (event)", apache.New(scenarios.Apache{MPM: "event"})},
+		{"apache (worker)", apache.New(scenarios.Apache{MPM: "worker"})},
+		{"apache (prefork)", apache.New(scenarios.Apache{MPM: "prefork"})},
+	}
+}

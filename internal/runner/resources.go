@@ -1,0 +1,115 @@
+package runner
+
+import (
+	"time"
+
+	"wsgauge/internal/proc"
+	"wsgauge/results"
+)
+
+// ofStep is what each group used in a step: from the reading before it to the one
+// at its end.
+func (s *sampler) ofStep(record *results.Step, y *tally, window *edge) map[string]*results.Resources {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := time.Unix(0, y.start)
+	var inside []reading
+	for i, r := range s.readings {
+		next := i+1 < len(s.readings) && !s.readings[i+1].at.After(from)
+		if !next { // the last one before the step, and all after it
+			inside = append(inside, r)
+		}
+	}
+	out := map[string]*results.Resources{}
+	for _, name := range groupNames {
+		out[name] = s.resources(name, inside)
+		if out[name] != nil && window.whole && record.Messages.Answered > 0 {
+			if cpu, ok := spent(window.from, window.to, name); ok {
+				v := float64(cpu.Microseconds()) / float64(record.Messages.Answered)
+				out[name].CPUUsPerMessage = &v
+			}
+		}
+	}
+	return out
+}
+
+// total is the same over the whole trial; what a message cost is taken over all
+// send windows.
+func (s *sampler) total(t *results.Trial) map[string]*results.Resources {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]*results.Resources{}
+	for _, name := range groupNames {
+		out[name] = s.resources(name, s.readings)
+		if out[name] == nil {
+			continue
+		}
+		var us, answered float64
+		for i := range t.Steps {
+			if r := t.Steps[i].Resources[name]; r != nil && r.CPUUsPerMessage != nil {
+				us += *r.CPUUsPerMessage * float64(t.Steps[i].Messages.Answered)
+				answered += float64(t.Steps[i].Messages.Answered)
+			}
+		}
+		if answered > 0 {
+			v := us / answered
+			out[name].CPUUsPerMessage = &v
+		}
+	}
+	return out
+}
+
+// resources sums up readings of a group; nil when the group does not exist.
+func (s *sampler) resources(name string, list []reading) *results.Resources {
+	if len(s.roots[name]) == 0 {
+		return nil
+	}
+	out := &results.Resources{}
+	var first, last *proc.Usage
+	most := s.base
+	for i := range list {
+		u, there := list[i].groups[name]
+		if !there {
+			continue
+		}
+		if first == nil {
+			first = &u
+		}
+		last = &u
+		peak(&out.RSSPeakBytes, u.RSS)
+		peak(&out.PSSPeakBytes, u.PSS)
+		peak(&out.FDsPeak, int64(u.FDs))
+		peak(&out.ThreadsPeak, int64(u.Threads))
+		peak(&out.ProcessesPeak, int64(u.Processes))
+		if u.PSS >= 0 && list[i].open >= most.open {
+			most = list[i]
+		}
+	}
+	if first != nil {
+		out.CPUSeconds = seconds(last.CPU - first.CPU)
+		out.CPUUserSeconds = seconds(last.User - first.User)
+		out.CPUSystemSeconds = seconds(last.System - first.System)
+	}
+	base, there := s.base.groups[name]
+	if at, ok := most.groups[name]; ok && there && most.open > 0 && base.PSS >= 0 && at.PSS >= 0 {
+		v := float64(at.PSS-base.PSS) / float64(most.open)
+		out.PSSBytesPerTunnel = &v
+	}
+	return out
+}
+
+// spent is the CPU time of a group between two readings.
+func spent(from, to reading, name string) (time.Duration, bool) {
+	a, there := from.groups[name]
+	b, too := to.groups[name]
+	return b.CPU - a.CPU, there && too
+}
+
+func peak(place **float64, n int64) {
+	if n < 0 {
+		return
+	}
+	if v := float64(n); *place == nil || **place < v {
+		*place = &v
+	}
+}

@@ -1,0 +1,342 @@
+package runner
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"wsgauge/internal/evloop"
+	"wsgauge/internal/proc"
+	"wsgauge/loadgen"
+	"wsgauge/results"
+)
+
+// psEvery is how often PSS is read besides the ends of steps: reading it takes a
+// lock in the target.
+const pssEvery = 10 * time.Second
+
+// The groups of processes, as records name them.
+var groupNames = []string{"target", "backend", "agents", "controller"}
+
+// reading is what all groups used at one moment.
+type reading struct {
+	at     time.Time
+	open   int
+	groups map[string]proc.Usage // a group that could not be read is not there
+}
+
+// sampler watches the processes of a trial, once a second and when it is told to.
+type sampler struct {
+	trial    *trial
+	roots    map[string][]int
+	probers  map[string]*proc.Prober
+	lateness map[string]*proc.Lateness // by CPU list
+	cancel   context.CancelFunc
+	ended    chan struct{}
+
+	mu       sync.Mutex
+	base     reading // ready, with no tunnel open
+	readings []reading
+	step     string
+	now      agentNow
+	counts   loadgen.Counts // of the last second
+	lastPSS  time.Time
+	lastTick time.Time
+	longest  time.Duration
+	stealAt  time.Duration
+	steal    time.Duration
+	began    time.Time
+	failed   error
+}
+
+// startSampler takes the first reading, before any tunnel is open, and begins.
+func startSampler(t *trial) (*sampler, error) {
+	s := &sampler{trial: t, roots: map[string][]int{"backend": {t.backend.PID()}, "controller": {os.Getpid()}},
+		probers: map[string]*proc.Prober{}, lateness: map[string]*proc.Lateness{},
+		ended: make(chan struct{}), began: time.Now()}
+	if t.child != nil {
+		s.roots["target"] = []int{t.child.PID()}
+	}
+	for _, c := range t.agents.children {
+		s.roots["agents"] = append(s.roots["agents"], c.PID())
+	}
+	if err := s.open(); err != nil {
+		s.release()
+		return nil, err
+	}
+	if m, err := proc.Machine(); err == nil {
+		s.stealAt = m.Steal
+	}
+	s.mark(true, "")
+	s.base = s.readings[0]
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go func() {
+		defer close(s.ended)
+		s.loop(ctx)
+	}()
+	return s, nil
+}
+
+// open starts what measures; release ends it.
+func (s *sampler) open() error {
+	for name := range s.roots {
+		p, err := proc.NewProber()
+		if err != nil {
+			return err
+		}
+		s.probers[name] = p
+	}
+	cpus := s.trial.cpus()
+	for _, list := range []string{cpus.agents, cpus.target} {
+		if s.lateness[list] != nil {
+			continue
+		}
+		l := &proc.Lateness{}
+		if err := l.Start(list); err != nil {
+			return err
+		}
+		s.lateness[list] = l
+	}
+	return nil
+}
+
+func (s *sampler) release() {
+	for _, l := range s.lateness {
+		l.Stop()
+	}
+	for _, p := range s.probers {
+		p.Close()
+	}
+}
+
+func (s *sampler) loop(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.mu.Lock()
+			pss := time.Since(s.lastPSS) >= pssEvery
+			s.mu.Unlock()
+			s.mark(pss, "")
+		}
+	}
+}
+
+func (s *sampler) stop() {
+	s.cancel()
+	<-s.ended
+	s.release()
+}
+
+// load notes what the agents said last.
+func (s *sampler) load(now agentNow, counts loadgen.Counts) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now, s.counts = now, counts
+}
+
+// mark takes a reading of all groups, and writes it. step is the one that runs
+// from now on; empty: as before.
+func (s *sampler) mark(pss bool, step string) reading {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if !s.lastTick.IsZero() {
+		s.longest = max(s.longest, now.Sub(s.lastTick))
+	}
+	s.lastTick = now
+	if pss {
+		s.lastPSS = now
+	}
+	began := evloop.Now()
+	r := reading{at: now, open: s.now.open, groups: map[string]proc.Usage{}}
+	for name, pids := range s.roots {
+		u, err := s.usage(name, pids, pss)
+		if err != nil {
+			continue // it has ended; what is not measured is not shown as zero
+		}
+		r.groups[name] = u
+		s.write(s.row(now, name, u))
+	}
+	s.readings = append(s.readings, r)
+	s.write(s.machine(now, float64(evloop.Now()-began)/1e9))
+	return r
+}
+
+// usage samples a group. The controller's descendants are all the others, so of
+// the controller only itself is counted.
+func (s *sampler) usage(name string, pids []int, pss bool) (proc.Usage, error) {
+	if name == "controller" {
+		return s.probers[name].Alone(pids[0], pss)
+	}
+	return s.probers[name].Usage(pids, pss)
+}
+
+func (s *sampler) write(row results.Sample) {
+	if err := s.trial.run.dir.AppendSample(row); err != nil && s.failed == nil {
+		s.failed = err
+		s.trial.run.keepError(err)
+	}
+}
+
+func (s *sampler) blank(at time.Time, group string) results.Sample {
+	return results.Sample{TS: at.Sub(s.trial.run.start).Seconds(), Block: s.trial.record.Block,
+		Target: s.trial.target.Name, Step: s.step, Group: group}
+}
+
+func (s *sampler) row(at time.Time, group string, u proc.Usage) results.Sample {
+	row := s.blank(at, group)
+	if u.CPU >= 0 {
+		row.CPUSeconds, row.CPUUserSeconds, row.CPUSystemSeconds = seconds(u.CPU), seconds(u.User), seconds(u.System)
+	}
+	row.RSSBytes, row.PSSBytes = measured(u.RSS), measured(u.PSS)
+	row.FDs, row.Threads, row.Processes = measured(int64(u.FDs)), measured(int64(u.Threads)), measured(int64(u.Processes))
+	if group == "agents" {
+		row.MessagesOutstanding, row.TunnelsOpen = measured(int64(s.now.outstanding)), measured(int64(s.now.open))
+	}
+	return row
+}
+
+// machine is the row of what belongs to no process.
+func (s *sampler) machine(at time.Time, cost float64) results.Sample {
+	row := s.blank(at, results.Machine)
+	if m, err := proc.Machine(); err == nil {
+		row.StealSeconds, row.SocketMemoryBytes = seconds(m.Steal), measured(m.SocketMemoryBytes)
+		s.steal = m.Steal - s.stealAt
+	}
+	t := s.trial
+	front := t.instance.Addrs[0]
+	if states, err := proc.Sockets(func(local, _ netip.AddrPort) bool { return local == front }); err == nil {
+		row.FrontEstablished, row.FrontTimeWait = count(states["ESTABLISHED"]), count(states["TIME_WAIT"])
+		row.FrontCloseWait = count(states["CLOSE_WAIT"])
+		row.FrontFinWait = count(states["FIN_WAIT1"] + states["FIN_WAIT2"])
+	}
+	if t.child != nil {
+		back := t.addr
+		if states, err := proc.Sockets(func(local, _ netip.AddrPort) bool { return local == back }); err == nil {
+			row.BackEstablished, row.BackTimeWait = count(states["ESTABLISHED"]), count(states["TIME_WAIT"])
+			row.BackCloseWait = count(states["CLOSE_WAIT"])
+			row.BackFinWait = count(states["FIN_WAIT1"] + states["FIN_WAIT2"])
+		}
+	}
+	var worst, p99 time.Duration
+	for _, l := range s.lateness {
+		if a, b, naps, err := l.Take(); err == nil && naps > 0 {
+			worst, p99 = max(worst, a), max(p99, b)
+			row.LatenessMaxNs, row.LatenessP99Ns = measured(int64(worst)), measured(int64(p99))
+		}
+	}
+	row.SampleCostSeconds = &cost
+	return row
+}
+
+// targetNow is the target's use of CPUs and memory in the last second; negative:
+// not measured.
+func (s *sampler) targetNow() (cpus float64, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.readings)
+	if n < 2 {
+		return -1, -1
+	}
+	last, there := s.readings[n-1].groups["target"]
+	before, too := s.readings[n-2].groups["target"]
+	if !there || !too {
+		return -1, -1
+	}
+	span := s.readings[n-1].at.Sub(s.readings[n-2].at).Seconds()
+	bytes = -1
+	for i := n - 1; i >= 0 && bytes < 0; i-- {
+		if u, ok := s.readings[i].groups["target"]; ok {
+			bytes = u.PSS
+		}
+	}
+	return (last.CPU - before.CPU).Seconds() / max(span, 1e-3), bytes
+}
+
+// gap is the longest time between two samples.
+func (s *sampler) gap() time.Duration { return s.longest }
+
+// stolen is the share of the machine's time that the hypervisor gave away.
+func (s *sampler) stolen() float64 {
+	span := s.lastTick.Sub(s.began).Seconds() * float64(len(proc.AvailableCPUs()))
+	if span <= 0 {
+		return 0
+	}
+	return s.steal.Seconds() / span
+}
+
+// edge is the pair of readings around a send window.
+type edge struct {
+	from, to reading
+	whole    bool
+	ended    chan struct{}
+}
+
+// edges reads all groups at both ends of a send window, so that what a message
+// costs is counted over the messages that are counted.
+func (s *sampler) edges(ctx context.Context, plan *loadgen.StepPlan) *edge {
+	s.mu.Lock()
+	s.step = plan.ID
+	s.mu.Unlock()
+	e := &edge{ended: make(chan struct{})}
+	if plan.Send == nil {
+		close(e.ended)
+		return e
+	}
+	from := time.Unix(0, plan.StartAt).Add(plan.Send.Warmup)
+	go func() {
+		defer close(e.ended)
+		if !sleepUntil(ctx, from) {
+			return
+		}
+		e.from = s.mark(false, "")
+		if !sleepUntil(ctx, from.Add(plan.Send.For)) {
+			return
+		}
+		e.to, e.whole = s.mark(false, ""), true
+	}()
+	return e
+}
+
+// wait returns the edges once the window is over, or cut short.
+func (e *edge) wait() *edge {
+	<-e.ended
+	return e
+}
+
+func sleepUntil(ctx context.Context, at time.Time) bool {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func seconds(d time.Duration) *float64 {
+	v := d.Seconds()
+	return &v
+}
+
+// measured is nil for the negative values that stand for "not measured".
+func measured(n int64) *float64 {
+	if n < 0 {
+		return nil
+	}
+	v := float64(n)
+	return &v
+}
+
+func count(n int) *float64 {
+	v := float64(n)
+	return &v
+}

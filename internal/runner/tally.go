@@ -1,0 +1,64 @@
+package runner
+
+import (
+	"maps"
+	"time"
+
+	"wsgauge/loadgen"
+	"wsgauge/results"
+)
+
+// tally gathers what the agents report of one step.
+type tally struct {
+	plan   *loadgen.StepPlan
+	kind   string
+	note   string
+	sum    loadgen.Recorder
+	peak   int
+	start  int64 // wall clock, ns
+	end    int64
+	window time.Duration // of a send step
+}
+
+// figures turns a recorder into the figures of a record. window is the length of
+// the send windows in it.
+func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figures {
+	c := r.Counts
+	f := results.Figures{
+		Connections: results.Connections{Attempted: c.Attempted, Opened: c.Opened, Peak: int64(peak)},
+		Messages: results.Messages{Scheduled: c.Scheduled, Sent: c.Sent, Answered: c.Answered, OnTime: c.OnTime,
+			Received: c.Received, Unanswered: c.Unanswered, Corrupt: c.Corrupt,
+			BytesSent: c.BytesSent, BytesReceived: c.BytesReceived},
+		Failures: maps.Clone(c.Failures),
+		Closures: maps.Clone(c.Closures),
+	}
+	for cause, n := range c.NotSent {
+		f.Messages.NotSent += n
+		if f.Messages.NotSentCauses == nil {
+			f.Messages.NotSentCauses = map[string]int64{}
+		}
+		f.Messages.NotSentCauses[cause] = n
+	}
+	if window > 0 {
+		f.Messages.PerSecond = float64(c.Answered) / window.Seconds()
+	}
+	for metric, place := range map[loadgen.Metric]**results.Quantiles{
+		loadgen.ResponseTime: &f.ResponseTime, loadgen.ServiceTime: &f.ServiceTime,
+		loadgen.SendLag: &f.SendLag, loadgen.WriteBlocked: &f.WriteBlocked,
+		loadgen.DialLag: &f.DialLag, loadgen.Dial: &f.Dial, loadgen.Upgrade: &f.Upgrade,
+		loadgen.Ping: &f.Ping, loadgen.IdleBeforeClose: &f.IdleBeforeClose,
+	} {
+		if h := r.Histogram(metric); h != nil {
+			*place = results.Summarise(h, r.CensoredFrom(metric), r.Clamped(metric))
+		}
+	}
+	return f
+}
+
+// step is the record of the step.
+func (t *tally) step(trialStart time.Time) results.Step {
+	seconds := func(ns int64) float64 { return float64(ns-trialStart.UnixNano()) / 1e9 }
+	return results.Step{ID: t.plan.ID, Step: t.kind, Group: groupName(t.plan), Iteration: t.plan.Iteration,
+		StartedS: seconds(t.start), EndedS: seconds(t.end), Note: t.note,
+		Figures: figures(&t.sum, t.peak, t.window)}
+}

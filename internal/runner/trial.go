@@ -1,0 +1,404 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"wsgauge/echo"
+	"wsgauge/internal/proc"
+	"wsgauge/loadgen"
+	"wsgauge/results"
+	"wsgauge/scenarios"
+	"wsgauge/targets"
+)
+
+// trial is one pass of all steps over one target, with fresh processes.
+type trial struct {
+	run    *run
+	number int // from 1, over the run
+	target *chosen
+	site   site
+	start  time.Time
+	record results.Trial
+
+	dir      string
+	backend  *proc.Child
+	addr     netip.AddrPort // of the backend
+	instance *targets.Instance
+	child    *proc.Child // the target; nil for direct
+	agents   *agents
+	sampler  *sampler
+	log      *targets.Tail
+	sum      loadgen.Recorder
+	window   time.Duration // all send windows
+	peak     int
+}
+
+// runTrial runs a trial to its record; an error is one of the run itself, after
+// which no further trial makes sense. What goes wrong with the target or the load
+// ends the trial and stands in its record.
+func (r *run) runTrial(ctx context.Context, number, block int, target *chosen) error {
+	t := &trial{run: r, number: number, target: target, start: time.Now(),
+		site: r.network.site(number, r.scenario.MaxOpen()),
+		record: results.Trial{Block: block, Target: target.Name,
+			Resources: map[string]*results.Resources{}, Log: map[string]int64{}}}
+	t.record.StartedS = t.start.Sub(r.start).Seconds()
+	t.event(results.Event{Kind: "trial_start"})
+	clock := newClockCheck()
+
+	err := t.up(ctx)
+	if err == nil {
+		err = t.steps(ctx)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = errInterrupted
+	}
+	// The way down must not be cut short by what cut the trial short.
+	down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 60*time.Second)
+	defer cancel()
+	closing := t.down(down)
+
+	if err != nil {
+		t.record.Error = err.Error()
+	}
+	t.finish(clock)
+	if werr := r.dir.AppendTrial(&t.record); werr != nil {
+		return errors.Join(werr, closing)
+	}
+	t.event(results.Event{Kind: "trial_end", Text: t.record.Error})
+	r.trialDone(t)
+	return closing
+}
+
+// up starts the backend, the target and the agents, each proved ready.
+func (t *trial) up(ctx context.Context) error {
+	r := t.run
+	r.status(func(s *Status) { s.Step, s.Open = "starting", 0 })
+	var err error
+	if t.dir, err = r.keeper.TempDir(); err != nil {
+		return err
+	}
+	logDir, err := r.dir.LogDir(t.record.Block, t.target.Name)
+	if err != nil {
+		return err
+	}
+	if err := t.startBackend(ctx, logDir); err != nil {
+		return fmt.Errorf("backend: %w", err)
+	}
+	if err := t.startTarget(ctx, logDir); err != nil {
+		return fmt.Errorf("target %s: %w", t.target.Name, err)
+	}
+	as := loadgen.Assignment{Agents: r.scenario.Agents.Count, Workers: r.scenario.Agents.Workers,
+		Seed: r.scenario.Seed, Addrs: t.instance.Addrs, Sources: t.site.sources,
+		Host: t.instance.Addrs[0].String(), Path: "/"}
+	spec := proc.Spec{Output: filepath.Join(logDir, "agent.log"), CPUs: t.cpus().agents, Nice: agentNice}
+	r.raiseFiles(&spec)
+	if t.agents, err = startAgents(ctx, r, rand.Text(), spec, as); err != nil {
+		return err
+	}
+	t.readLog(false)
+	t.sampler, err = startSampler(t)
+	return err
+}
+
+func (t *trial) startBackend(ctx context.Context, logDir string) error {
+	r := t.run
+	spec := proc.Spec{Name: "backend", Output: filepath.Join(logDir, "backend.log"), CPUs: t.cpus().backend}
+	r.raiseFiles(&spec)
+	return r.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
+		spec.Argv = []string{r.Executable, "echo", "--listen", addr.String()}
+		child, err := r.keeper.Start(spec)
+		if err != nil {
+			return err
+		}
+		t.backend, t.addr = child, addr
+		if err := ready(ctx, child, addr, t.site.probe, readyWithin); err != nil {
+			return errors.Join(err, child.Stop(context.WithoutCancel(ctx), time.Second))
+		}
+		return nil
+	})
+}
+
+func (t *trial) startTarget(ctx context.Context, logDir string) error {
+	r := t.run
+	return r.onFreePort(t.site.target, func(addr netip.AddrPort) error {
+		// A second try gets a directory of its own: the first may have left files.
+		dir, err := os.MkdirTemp(t.dir, "target-")
+		if err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return err
+		}
+		t.instance, err = t.target.impl.Prepare(targets.Site{Listen: addr, Backends: []netip.AddrPort{t.addr},
+			Dir: dir, LogDir: logDir, Executable: r.Executable, Opened: r.scenario.MaxOpen()})
+		if err != nil {
+			return err
+		}
+		r.noteConfig(t.target, t.instance.Config)
+		if t.instance.Config != "" {
+			if err := os.WriteFile(filepath.Join(logDir, "target.conf"), []byte(t.instance.Config), 0o644); err != nil {
+				return err
+			}
+		}
+		if len(t.instance.Argv) == 0 {
+			return nil
+		}
+		if t.instance.ErrorLog != "" {
+			t.log = &targets.Tail{Path: t.instance.ErrorLog, Code: t.instance.Code}
+		}
+		spec := proc.Spec{Name: t.target.Name, Argv: t.instance.Argv, Env: t.instance.Env, Dir: cmp.Or(t.instance.Dir, dir),
+			Output: filepath.Join(logDir, "target.log"), CPUs: cmp.Or(t.target.CPUs, t.cpus().target),
+			NofileSoft: t.target.Nofile.Soft, NofileHard: t.target.Nofile.Hard}
+		if t.target.Tunnel != nil && t.target.Nofile == (scenarios.Nofile{}) {
+			r.raiseFiles(&spec)
+		}
+		child, err := r.keeper.Start(spec)
+		if err != nil {
+			return err
+		}
+		t.child = child
+		err = ready(ctx, child, addr, t.site.probe, time.Minute)
+		if err == nil {
+			err = t.settled(ctx)
+		}
+		if err != nil {
+			t.child = nil
+			return errors.Join(err, child.Stop(context.WithoutCancel(ctx), time.Second))
+		}
+		return nil
+	})
+}
+
+// ready waits for an echo through addr: an open port proves nothing.
+func ready(ctx context.Context, child *proc.Child, addr netip.AddrPort, source netip.Addr, within time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no echo through it within %v", within))
+	defer cancel()
+	for {
+		one, done := context.WithTimeout(ctx, 5*time.Second)
+		err := echo.Probe(one, addr, addr.String(), "/", source)
+		done()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-child.Done():
+			return child.Err()
+		case <-ctx.Done():
+			if tail := child.Tail(); tail != "" {
+				return fmt.Errorf("%w (last: %v); its output ends:\n%s", context.Cause(ctx), err, tail)
+			}
+			return fmt.Errorf("%w (last: %v)", context.Cause(ctx), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// settled waits until everything that is started beforehand stands, and until
+// the probe's connection is gone and its worker free again.
+func (t *trial) settled(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("it did not start all its workers within 1m"))
+	defer cancel()
+	prober, err := proc.NewProber()
+	if err != nil {
+		return err
+	}
+	defer prober.Close()
+	for {
+		free, err := t.idle()
+		if err != nil {
+			return err
+		}
+		if free && t.instance.Settled != nil {
+			u, err := prober.Usage([]int{t.child.PID()}, false)
+			if err != nil {
+				return err
+			}
+			free = t.instance.Settled(u.Processes, u.Threads)
+		}
+		if free {
+			return nil
+		}
+		select {
+		case <-t.child.Done():
+			return t.child.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// idle tells whether no connection is left on either leg, TIME_WAIT apart.
+func (t *trial) idle() (bool, error) {
+	states, err := proc.Sockets(func(local, remote netip.AddrPort) bool {
+		return local == t.instance.Addrs[0] || local == t.addr
+	})
+	if err != nil {
+		return false, err
+	}
+	for state, n := range states {
+		if n > 0 && state != "TIME_WAIT" && state != "LISTEN" {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// steps walks the scenario's steps; the target's death ends them.
+func (t *trial) steps(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watched := make(chan struct{})
+	defer func() { cancel(nil); <-watched }()
+	go func() {
+		defer close(watched)
+		t.watch(ctx, cancel)
+	}()
+	c := newCourse(t)
+	err := c.steps(ctx, t.run.scenario.Steps)
+	if err == nil {
+		t.run.status(func(s *Status) { s.Step = "closing" })
+		err = c.finish(ctx)
+	}
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// watch ends the steps when a process that they need has ended by itself.
+func (t *trial) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+	var target <-chan struct{}
+	if t.child != nil {
+		target = t.child.Done()
+	}
+	var what string
+	var child *proc.Child
+	select {
+	case <-ctx.Done():
+		return
+	case <-target:
+		what, child = "target "+t.target.Name, t.child
+	case <-t.backend.Done():
+		what, child = "backend", t.backend
+	}
+	// The agents see the ends of their connections and report within a second;
+	// those closures belong to the record.
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(1200 * time.Millisecond):
+	}
+	cancel(fmt.Errorf("%s: %w", what, child.Err()))
+}
+
+// down ends everything of the trial, clients first: a target that is told to stop
+// with live tunnels may take its time.
+func (t *trial) down(ctx context.Context) error {
+	var errs []error
+	if t.sampler != nil {
+		t.sampler.stop()
+	}
+	if t.agents != nil {
+		errs = append(errs, t.agents.stop(ctx))
+	}
+	if t.child != nil {
+		t.drained(ctx)
+		t.readLog(true)
+		errs = append(errs, t.child.Stop(ctx, t.instance.StopGrace))
+	}
+	if t.backend != nil {
+		errs = append(errs, t.backend.Stop(ctx, 2*time.Second))
+	}
+	t.closeLog()
+	if t.dir != "" {
+		errs = append(errs, t.run.keeper.RemoveDir(t.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// drained waits, for a while, until the target has let go of the clients that
+// have just left: Apache that is told to stop before takes ten seconds.
+func (t *trial) drained(ctx context.Context) {
+	for limit := time.Now().Add(3 * time.Second); time.Now().Before(limit) && ctx.Err() == nil; {
+		if free, err := t.idle(); err != nil || free {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// closeLog takes the target's last words.
+func (t *trial) closeLog() {
+	if t.log == nil {
+		return
+	}
+	t.readLog(false)
+	lines, err := t.log.Close()
+	if err != nil {
+		t.event(results.Event{Kind: "note", Text: "error log: " + err.Error()})
+	}
+	t.keepLog(lines, false)
+}
+
+// readLog collects what the target has said since the last time. counted is false
+// for what it says while it starts and stops: that is about us, not about the load.
+func (t *trial) readLog(counted bool) {
+	if t.log == nil {
+		return
+	}
+	for {
+		lines, err := t.log.Read()
+		if err != nil {
+			t.event(results.Event{Kind: "note", Text: "error log: " + err.Error()})
+			return
+		}
+		if len(lines) == 0 {
+			return
+		}
+		t.keepLog(lines, counted)
+	}
+}
+
+func (t *trial) keepLog(lines []targets.LogLine, counted bool) {
+	for _, line := range lines {
+		if counted {
+			t.record.Log[cmp.Or(line.Code, "other")]++
+		}
+		t.event(results.Event{Kind: "log", Class: line.Code, Text: line.Text})
+	}
+}
+
+// finish turns what was gathered into the trial's record.
+func (t *trial) finish(clock clockCheck) {
+	t.record.EndedS = time.Since(t.run.start).Seconds()
+	t.record.Figures = figures(&t.sum, t.peak, t.window)
+	c := circumstances{clockDrift: clock.drift()}
+	if t.sampler != nil {
+		t.record.Resources = t.sampler.total(&t.record)
+		c.longestGap, c.stolen = t.sampler.gap(), t.sampler.stolen()
+	}
+	t.record.Invalid = judge(&t.record, c)
+	t.record.Valid = true
+	for _, i := range t.record.Invalid {
+		for _, f := range i.Figures {
+			t.record.Valid = t.record.Valid && f != "all"
+		}
+	}
+}
+
+func (t *trial) event(e results.Event) {
+	e.AtS = time.Since(t.run.start).Seconds()
+	e.Block, e.Target = t.record.Block, t.target.Name
+	t.run.event(e)
+}
+
+func (t *trial) cpus() layout { return t.run.layout.with(t.target.CPUs) }
