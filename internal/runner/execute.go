@@ -32,10 +32,15 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 	if err := t.agents.sendAll(loadgen.Command{Step: plan}); err != nil {
 		return nil, err
 	}
-	edges := t.sampler.edges(ctx, plan)
+	window, cut := context.WithCancel(ctx)
+	defer cut()
+	edges := t.sampler.edges(window, plan)
 	g := gathering{trial: t, tally: y, seconds: map[int64]*second{}, open: map[string]loadgen.Set{}}
 	err := g.gather(ctx)
-	window := edges.wait()
+	if err != nil {
+		cut() // the window will not come to its end
+	}
+	readings := edges.wait()
 	if err == nil {
 		y.end = max(time.Now().UnixNano(), y.start)
 	} else {
@@ -52,7 +57,7 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 	t.sampler.mark(true, plan.ID)
 	t.readLog(true)
 	step := y.step(t.start)
-	step.Resources = t.sampler.ofStep(&step, y, window)
+	step.Resources = t.sampler.ofStep(&step, y, readings)
 	t.record.Steps = append(t.record.Steps, step)
 	t.event(results.Event{Kind: "step_end", Step: plan.ID})
 	t.failures(&step)
