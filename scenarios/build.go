@@ -12,7 +12,8 @@ import (
 type builder struct {
 	*mistakes
 	targets map[string]mark // by name
-	steps   map[string]mark // by id and place
+	steps   map[string]mark // by id, which is the place of those without
+	repeats []string        // the ids of those that repeat others
 	total   int             // steps
 }
 

@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -110,7 +109,7 @@ func (c *course) needs(at mark, group text, what string) {
 	}
 	if group.v == "" {
 		if p, has := c.lastClosed(); has {
-			c.add(at, hint, "no connection is open here: step %s closed the last one", lineOf(p.closed))
+			c.add(at, hint, "no connection is open here: the step on line %d closed the last one", p.closed.line)
 			return
 		}
 		c.add(at, hint, "nothing has connected before this step")
@@ -128,10 +127,8 @@ func (c *course) needs(at mark, group text, what string) {
 		c.add(place, hint, "nothing has connected into group %s before this step", group.v)
 		return
 	}
-	c.add(at, hint, "no connection of group %s is open here: step %s closed the last one", group.v, lineOf(p.closed))
+	c.add(at, hint, "no connection of group %s is open here: the step on line %d closed the last one", group.v, p.closed.line)
 }
-
-func lineOf(m mark) string { return fmt.Sprintf("on line %d", m.line) }
 
 func (c *course) lastClosed() (*pool, bool) {
 	var last *pool
@@ -166,17 +163,19 @@ func (c *course) close(s *rawClose) {
 		c.told[n.mark] = true
 		c.add(n.mark, "", "close: %d connections are more than the %d that can be open here", n.v, open)
 	}
+	all := !s.Connections.given() || s.Connections.known && s.Connections.v >= open
+	var left []*pool
 	for name, p := range c.pools {
-		if s.Group.v != "" && s.Group.v != name {
-			continue
+		if (s.Group.v == "" || s.Group.v == name) && p.open > 0 {
+			left = append(left, p)
 		}
-		if !s.Connections.given() {
-			p.open = 0
-		} else if s.Group.v != "" || len(c.pools) == 1 {
-			p.open = max(0, p.open-s.Connections.v)
+	}
+	for _, p := range left {
+		switch {
+		case all:
+			p.open, p.closed = 0, s.mark
+		case len(left) == 1:
+			p.open -= s.Connections.v
 		} // else some of them, of which group is not known
-		if p.open == 0 {
-			p.closed = s.mark
-		}
 	}
 }

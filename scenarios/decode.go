@@ -179,6 +179,9 @@ func (d *decoder) scalar(n *node, f *field) (text, note string, ok bool) {
 // wrong reports what a key's value is not.
 func (d *decoder) wrong(n *node, f *field, note string, why *flaw) {
 	hint := why.hint
+	if strings.Contains(n.text, "${") {
+		hint = "a param is written $name, without braces"
+	}
 	switch {
 	case note == "":
 	case hint == "":

@@ -29,8 +29,10 @@ func (e *Error) Error() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:%d:%d: %s", e.Path, e.Line, e.Column, e.Message)
-	source, column := excerpt(e.Source, e.Column)
-	fmt.Fprintf(&b, "\n  %s\n  %s^", source, indent(source, column))
+	if e.Source != "" {
+		source, column := excerpt(e.Source, e.Column)
+		fmt.Fprintf(&b, "\n  %s\n  %s^", source, indent(source, column))
+	}
 	if e.Hint != "" {
 		fmt.Fprintf(&b, "\n  %s", e.Hint)
 	}

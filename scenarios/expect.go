@@ -24,11 +24,14 @@ type Expectation struct {
 	Text string `json:"text"` // as written
 }
 
+// maxExpectBytes bounds the work of telling targets, steps and figures apart.
+const maxExpectBytes = 256
+
 // operators, the longer before those they begin with.
 var operators = []string{"<=", ">=", "==", "!=", "<", ">"}
 
 // ParseExpectation takes an expectation apart. A word before the figure has to be
-// one of the targets or the ids (or places) of steps; both may be empty. The error
+// one of the targets or the ids of steps ("4.1" for one without); both may be empty. The error
 // says what is not known, and what is near to it.
 func ParseExpectation(text string, targets, steps []string) (Expectation, error) {
 	e, err := parseExpectation(text, targets, steps)
@@ -45,6 +48,9 @@ func ParseExpectation(text string, targets, steps []string) (Expectation, error)
 func parseExpectation(text string, targets, steps []string) (Expectation, *flaw) {
 	e := Expectation{Text: strings.TrimSpace(text)}
 	const grammar = `write [target.][step.]figure op value, as in "event.load.response_time.p99 < 100ms"`
+	if len(e.Text) > maxExpectBytes {
+		return e, flawed(grammar, "%s is too long, at most %d bytes", brief(text), maxExpectBytes)
+	}
 	at := strings.IndexAny(e.Text, "<>=!")
 	if at < 0 {
 		return e, flawed(grammar, "%s has no operator; they are < <= > >= == !=", brief(text))
@@ -60,7 +66,7 @@ func parseExpectation(text string, targets, steps []string) (Expectation, *flaw)
 	case e.Op == "" && strings.HasPrefix(rest, "="):
 		return e, flawed("did you mean == ?", "%s: = is no operator", brief(text))
 	case e.Op == "":
-		return e, flawed("they are < <= > >= == !=", "%s: %.2s is no operator", brief(text), rest)
+		return e, flawed("they are < <= > >= == !=", "%s: %c is no operator", brief(text), rest[0])
 	case path == "":
 		return e, flawed(grammar, "%s has no figure before the operator", brief(text))
 	case rest == "":
@@ -115,7 +121,7 @@ func (e *Expectation) place(path string, targets, steps []string) *flaw {
 // it is the target or the step before; else the figure.
 func (e *Expectation) unknown(rest string, targets, steps []string) *flaw {
 	for tail := rest; ; {
-		head, after, more := strings.Cut(tail, ".")
+		_, after, more := strings.Cut(tail, ".")
 		if !more {
 			break
 		}
@@ -126,7 +132,8 @@ func (e *Expectation) unknown(rest string, targets, steps []string) *flaw {
 		word := strings.TrimSuffix(rest, "."+after)
 		switch known := append(slices.Clone(targets), steps...); {
 		case e.Step != "":
-			return flawed("the step is "+e.Step, "%s before the figure is no part of a step", brief(head))
+			word = e.Step + "." + word
+			return flawed(didYouMean(word, steps), "there is no step %s", brief(word))
 		case e.Target != "":
 			return flawed(didYouMean(word, steps), "there is no step %s", brief(word))
 		default:
@@ -152,9 +159,6 @@ func (e *Expectation) sense() *flaw {
 func parseFigureValue(text, unit string) (float64, *flaw) {
 	switch unit {
 	case "ns":
-		if text == "0s" {
-			return 0, nil
-		}
 		d, err := parseDuration(text)
 		return float64(d), err
 	case "B":
@@ -280,6 +284,9 @@ func (b *builder) expectation(s *Scenario, t text) {
 		return
 	}
 	e, err := parseExpectation(t.v, slices.Sorted(maps.Keys(b.targets)), slices.Sorted(maps.Keys(b.steps)))
+	if err == nil && slices.Contains(b.repeats, e.Step) {
+		err = flawed("name a step inside it, such as "+e.Step+".1", "step %s repeats others and has no figures of its own", e.Step)
+	}
 	if err != nil {
 		b.add(t.mark, err.hint, "%s", err.message)
 		return

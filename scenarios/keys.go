@@ -150,7 +150,7 @@ type rawSend struct {
 	Warmup    duration `json:"warmup,omitempty" min:"0s" default:"2s" jsonschema:"Sending before the window; it counts in no figure. With every the default is one period."`
 	Drain     duration `json:"drain,omitempty" min:"0s" default:"5s" jsonschema:"The longest wait for answers after the window. What has none then is unanswered."`
 	Arrivals  word     `json:"arrivals,omitempty" words:"poisson|constant" default:"poisson" jsonschema:"With rate: gaps between messages. poisson is what many independent clients make; constant is a metronome."`
-	Text      flag     `json:"text,omitempty" default:"false" jsonschema:"Text messages in place of binary ones."`
+	Text      boolean  `json:"text,omitempty" default:"false" jsonschema:"Text messages in place of binary ones."`
 	Fragments count    `json:"fragments,omitempty" max:"1024" default:"1" jsonschema:"Frames in a message, never more than it has bytes."`
 
 	_ struct{} `later:"loop|pattern"`

@@ -17,6 +17,7 @@ type param struct {
 	mark
 	value string
 	set   bool // on the command line
+	bad   bool // reported: nothing is said of what refers to it
 }
 
 var (
@@ -51,7 +52,7 @@ func (d *decoder) readParams(root *node, set map[string]string) {
 			d.add(mark{}, "", "--set %s: a param's value has at most %d bytes, this one has %d", name, maxParamBytes, len(set[name]))
 			continue
 		}
-		p.value, p.set = set[name], true
+		p.value, p.set, p.bad = set[name], true, false
 	}
 }
 
@@ -65,16 +66,15 @@ func (d *decoder) readParamList(n *node) {
 			d.add(e.key.mark, "", "duplicate key %q; it stands on line %d already", name, d.params[name].line)
 		case e.value.kind != scalarNode:
 			d.add(e.value.mark, "it is a number or a text", "a param's value cannot be %s", e.value.describe())
-			// It exists, so that each $name is not a mistake too.
-			d.params[name] = &param{mark: e.key.mark}
+			d.params[name] = &param{mark: e.key.mark, bad: true}
 		case isReference(e.value.text):
 			d.add(e.value.mark, "write its value", "a param cannot refer to another param")
-			d.params[name] = &param{mark: e.key.mark}
+			d.params[name] = &param{mark: e.key.mark, bad: true}
 		default:
 			d.params[name] = &param{mark: e.key.mark, value: e.value.text}
 			if len(e.value.text) > maxParamBytes {
 				d.add(e.value.mark, "", "a param's value has at most %d bytes, this one has %d", maxParamBytes, len(e.value.text))
-				d.params[name].value = ""
+				d.params[name].bad = true
 			}
 		}
 	}
@@ -110,6 +110,7 @@ func (d *decoder) substitute(n *node) (text, note string, ok bool) {
 			ok = false
 			return ref
 		}
+		ok = ok && !p.bad
 		from := ""
 		if p.set {
 			from = " (by --set)"

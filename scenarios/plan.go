@@ -126,16 +126,16 @@ func (t *tide) repeat(r *Repeat) {
 	for pass := range passes {
 		before, peak := maps.Clone(t.open), t.peak
 		t.run(r.Steps)
-		grown, changed := 0.0, false
-		for name, n := range t.open {
-			changed = changed || n != before[name]
-			grown += max(0, n-before[name])
-		}
-		if !changed && t.peak == peak {
+		if maps.Equal(before, t.open) && t.peak == peak {
 			return
 		}
 		if t.budget <= 0 {
-			t.peak += grown * float64(passes-pass-1)
+			left := float64(passes - pass - 1)
+			for name, n := range t.open {
+				grown := max(0, n-before[name]) * left
+				t.open[name] += grown
+				t.peak += grown
+			}
 			return
 		}
 	}

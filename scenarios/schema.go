@@ -185,7 +185,7 @@ func leafSchema(t reflect.Type, f field) *jsonschema.Schema {
 		return &jsonschema.Schema{Types: []string{"string", "number", "boolean"}, MinLength: new(1)}
 	case reflect.TypeFor[word]():
 		return orParam(&jsonschema.Schema{Enum: anys(f.words)})
-	case reflect.TypeFor[flag]():
+	case reflect.TypeFor[boolean]():
 		return orParam(&jsonschema.Schema{Type: "boolean"})
 	case reflect.TypeFor[count]():
 		return orParam(&jsonschema.Schema{Type: "integer", Minimum: new(numberOr(f.min, 1)), Maximum: new(numberOr(f.max, 1<<53))})
@@ -243,7 +243,7 @@ func asWritten(t reflect.Type, value string) any {
 		if n, err := strconv.Atoi(value); err == nil {
 			return n
 		}
-	case reflect.TypeFor[flag]():
+	case reflect.TypeFor[boolean]():
 		return value == "true"
 	}
 	return value

@@ -25,7 +25,7 @@ func (b *builder) step(raw *rawStep, place string, depth int) Step {
 		s.ID = raw.ID.v
 		b.stepName(raw.ID)
 	}
-	b.steps[s.ID], b.steps[place] = raw.mark, raw.mark
+	b.steps[s.ID] = raw.mark
 	if b.total++; b.total == maxSteps+1 {
 		b.add(raw.mark, "", "the scenario has more than %d steps", maxSteps)
 	}
@@ -42,6 +42,7 @@ func (b *builder) step(raw *rawStep, place string, depth int) Step {
 	case raw.Wait.given():
 		s.Wait = &Wait{For: raw.Wait.For.v}
 	case raw.Repeat.given():
+		b.repeats = append(b.repeats, s.ID)
 		s.Repeat = b.repeat(&raw.Repeat, place, depth)
 	}
 	return s

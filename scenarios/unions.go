@@ -319,7 +319,7 @@ func (d *decoder) weight(n *node) (float64, bool) {
 	}
 	w, err := strconv.ParseFloat(text, 64)
 	if !decimal.MatchString(text) || err != nil || w > maxWeight || math.IsNaN(w) {
-		d.wrong(n, f, note, flawed("it is a number, 0 or more", "%s will not do", brief(text)))
+		d.wrong(n, f, note, flawed("it is a number, 0 or more", "%s will not do", shown(text)))
 		return 0, false
 	}
 	return w, true

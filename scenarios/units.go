@@ -25,17 +25,27 @@ var (
 	groupedDigits = regexp.MustCompile(`^[0-9]+([_,' ][0-9]+)+$`)
 )
 
+// plainValue is a value that a message can hold without quotes.
+var plainValue = regexp.MustCompile(`^[0-9A-Za-z.+/%_-]{1,40}$`)
+
+func shown(text string) string {
+	if plainValue.MatchString(text) {
+		return text
+	}
+	return brief(text)
+}
+
 // splitNumber takes the number off the front of a text.
 func splitNumber(text string) (number, rest string, err *flaw) {
 	number = leadingNumber.FindString(text)
 	rest = text[len(number):]
 	switch {
 	case strings.HasPrefix(text, "-"):
-		return "", "", flawed("", "%s is negative", brief(text))
+		return "", "", flawed("", "%s is negative", shown(text))
 	case number == "":
-		return "", "", flawed("", "%s is no number", brief(text))
+		return "", "", flawed("", "%s is no number", shown(text))
 	case strings.HasPrefix(rest, " "):
-		return "", "", flawed("write number and unit without a space", "%s holds a space", brief(text))
+		return "", "", flawed("write number and unit without a space", "%s holds a space", shown(text))
 	}
 	return number, rest, nil
 }
@@ -46,15 +56,15 @@ func parseCount(text string) (int64, *flaw) {
 	n, err := strconv.ParseUint(text, 10, 63)
 	switch {
 	case groupedDigits.MatchString(text):
-		return 0, flawed("write its digits alone", "%s is no whole number", brief(text))
+		return 0, flawed("write its digits alone", "%s is no whole number", shown(text))
 	case strings.HasPrefix(text, "-"):
-		return 0, flawed("", "%s is negative", brief(text))
+		return 0, flawed("", "%s is negative", shown(text))
 	case err != nil && errorsIsRange(err):
-		return 0, flawed("", "%s is too large", brief(text))
+		return 0, flawed("", "%s is too large", shown(text))
 	case err != nil:
-		return 0, flawed("it is a number of things: digits alone, no unit", "%s is no whole number", brief(text))
+		return 0, flawed("it is a number of things: digits alone, no unit", "%s is no whole number", shown(text))
 	case len(text) > 1 && text[0] == '0':
-		return 0, flawed("write it without the leading 0", "%s could be meant as an octal number", brief(text))
+		return 0, flawed("write it without the leading 0", "%s could be meant as an octal number", shown(text))
 	}
 	return int64(n), nil
 }
@@ -75,19 +85,19 @@ func parseSize(text string) (int64, *flaw) {
 		meant := map[string]string{"K": "KiB", "M": "MiB", "G": "GiB"}[strings.ToUpper(strings.TrimRight(unit, "bB"))]
 		switch {
 		case unit == "":
-			return 0, flawed("write "+text+"B; "+units, "%s has no unit", brief(text))
+			return 0, flawed("write "+text+"B; "+units, "%s has no unit", shown(text))
 		case meant != "":
-			return 0, flawed("write "+number+meant+"; "+units, "%s has no unit of this file: sizes are powers of 1024", brief(text))
+			return 0, flawed("write "+number+meant+"; "+units, "%s has no unit of this file: sizes are powers of 1024", shown(text))
 		}
-		return 0, flawed(units, "%s has the unknown unit %s", brief(text), brief(unit))
+		return 0, flawed(units, "%s has the unknown unit %s", shown(text), brief(unit))
 	}
 	n, convErr := strconv.ParseFloat(number, 64)
 	bytes := n * factor
 	switch {
 	case convErr != nil || bytes >= 1<<53:
-		return 0, flawed("", "%s is too large", brief(text))
+		return 0, flawed("", "%s is too large", shown(text))
 	case bytes != math.Trunc(bytes):
-		return 0, flawed("", "%s is no whole number of bytes", brief(text))
+		return 0, flawed("", "%s is no whole number of bytes", shown(text))
 	}
 	return int64(bytes), nil
 }
@@ -111,7 +121,7 @@ func parseDuration(text string) (time.Duration, *flaw) {
 		number, after, err := splitNumber(rest)
 		if err != nil {
 			if rest != text {
-				return 0, flawed(example, "%s is no duration", brief(text))
+				return 0, flawed(example, "%s is no duration", shown(text))
 			}
 			return 0, &flaw{err.message, orHint(err.hint, example)}
 		}
@@ -119,13 +129,13 @@ func parseDuration(text string) (time.Duration, *flaw) {
 		scale, known := durationUnits[unit]
 		if !known {
 			if unit == "" {
-				return 0, flawed("write "+text+"s; units are ns, us, ms, s, m, h, d", "%s has no unit", brief(text))
+				return 0, flawed("write "+text+"s or "+text+"ms; units are ns, us, ms, s, m, h, d", "%s has no unit", shown(text))
 			}
-			return 0, flawed(durationHint(unit), "%s has the unknown unit %s", brief(text), brief(unit))
+			return 0, flawed(durationHint(unit), "%s has the unknown unit %s", shown(text), brief(unit))
 		}
 		n, convErr := strconv.ParseFloat(number, 64)
 		if total += n * float64(scale); convErr != nil || total > float64(longest) {
-			return 0, flawed("at most 366d", "%s is too long", brief(text))
+			return 0, flawed("at most 366d", "%s is too long", shown(text))
 		}
 		whole, fraction := math.Modf(n)
 		exact += time.Duration(whole)*scale + time.Duration(math.Round(fraction*float64(scale)))
@@ -157,17 +167,17 @@ func parseRate(text string) (float64, *flaw) {
 	factor, known := rateUnits[unit]
 	if !known {
 		if unit == "" {
-			return 0, flawed("write "+text+"/s; "+units, "%s has no unit", brief(text))
+			return 0, flawed("write "+text+"/s; "+units, "%s has no unit", shown(text))
 		}
 		hint := units
 		if best, ok := nearest(unit, slices.Sorted(maps.Keys(rateUnits))); ok && strings.HasPrefix(unit, "/") {
 			hint = "did you mean " + best + "? " + units
 		}
-		return 0, flawed(hint, "%s has the unknown unit %s", brief(text), brief(unit))
+		return 0, flawed(hint, "%s has the unknown unit %s", shown(text), brief(unit))
 	}
 	n, convErr := strconv.ParseFloat(number, 64)
 	if convErr != nil {
-		return 0, flawed("", "%s is too large", brief(text))
+		return 0, flawed("", "%s is too large", shown(text))
 	}
 	return n * factor, nil
 }

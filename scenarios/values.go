@@ -19,7 +19,7 @@ type leaf[T any] struct {
 type (
 	text     struct{ leaf[string] }
 	word     struct{ leaf[string] }
-	flag     struct{ leaf[bool] }
+	boolean  struct{ leaf[bool] }
 	count    struct{ leaf[int] }
 	seed     struct{ leaf[uint64] }
 	size     struct{ leaf[int] }     // bytes
@@ -95,7 +95,7 @@ func (w *word) read(d *decoder, n *node, f *field) {
 	}
 }
 
-func (b *flag) read(d *decoder, n *node, f *field) {
+func (b *boolean) read(d *decoder, n *node, f *field) {
 	b.mark = n.mark
 	s, note, ok := d.scalar(n, f)
 	switch {
@@ -103,9 +103,9 @@ func (b *flag) read(d *decoder, n *node, f *field) {
 	case (s == "true" || s == "false") && (!n.quoted || note != ""):
 		b.v, b.known = s == "true", true
 	case n.quoted && note == "":
-		d.wrong(n, f, note, flawed("write true or false, without quotes", "%s is a text", brief(s)))
+		d.wrong(n, f, note, flawed("write true or false, without quotes", "%s is a text", shown(s)))
 	default:
-		d.wrong(n, f, note, flawed("write true or false", "%s is neither true nor false", brief(s)))
+		d.wrong(n, f, note, flawed("write true or false", "%s is neither true nor false", shown(s)))
 	}
 }
 
@@ -117,7 +117,7 @@ func (c *count) read(d *decoder, n *node, f *field) {
 	}
 	v, err := parseCount(s)
 	if err == nil {
-		err = bounds(s, v, 1, f, parseCount)
+		err = bounds(s, v, "1", f, parseCount)
 	}
 	if err != nil {
 		d.wrong(n, f, note, err)
@@ -134,7 +134,7 @@ func (s *seed) read(d *decoder, n *node, f *field) {
 	}
 	v, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || len(text) > 1 && text[0] == '0' {
-		d.wrong(n, f, note, flawed("", "%s is no whole number from 0 to 2^64-1", brief(text)))
+		d.wrong(n, f, note, flawed("", "%s is no whole number from 0 to 2^64-1", shown(text)))
 		return
 	}
 	s.v, s.known = v, true
@@ -144,7 +144,7 @@ func (s *seed) read(d *decoder, n *node, f *field) {
 func (d *decoder) number(n *node, f *field) (text, note string, ok bool) {
 	text, note, ok = d.scalar(n, f)
 	if ok && n.quoted && note == "" {
-		d.wrong(n, f, note, flawed("write it without quotes", "%s is a text", brief(text)))
+		d.wrong(n, f, note, flawed("write it without quotes", "%s is a text", shown(text)))
 		ok = false
 	}
 	return text, note, ok
@@ -158,7 +158,7 @@ func (s *size) read(d *decoder, n *node, f *field) {
 	}
 	v, err := parseSize(text)
 	if err == nil {
-		err = bounds(text, v, 1, f, parseSize)
+		err = bounds(text, v, "1B", f, parseSize)
 	}
 	if err != nil {
 		d.wrong(n, f, note, err)
@@ -175,13 +175,13 @@ func (r *rate) read(d *decoder, n *node, f *field) {
 	}
 	v, err := parseRate(text)
 	if err == nil && v < slowest {
-		err = flawed("", "%s is less than one a year", brief(text))
+		err = flawed("", "%s is less than one a year", shown(text))
 		if v == 0 {
-			err = flawed("", "%s never does anything; it is more than 0", brief(text))
+			err = flawed("", "%s never does anything; it is more than 0", shown(text))
 		}
 	}
 	if err == nil && v > fastest {
-		err = flawed("", "%s is more than %d/s", brief(text), int64(fastest))
+		err = flawed("", "%s is more than %d/s", shown(text), int64(fastest))
 	}
 	if err != nil {
 		d.wrong(n, f, note, err)
@@ -204,7 +204,7 @@ func (t *duration) read(d *decoder, n *node, f *field) {
 	}
 	v, err := parseDuration(text)
 	if err == nil {
-		err = bounds(text, v, 1, f, parseDuration)
+		err = bounds(text, v, "", f, parseDuration)
 	}
 	if err != nil {
 		d.wrong(n, f, note, err)
@@ -214,22 +214,19 @@ func (t *duration) read(d *decoder, n *node, f *field) {
 }
 
 // bounds compares a value with the key's bounds; least is the one of a key that
-// names none.
-func bounds[T int64 | time.Duration](text string, v, least T, f *field, parse func(string) (T, *flaw)) *flaw {
+// names none, and empty when anything above 0 will do.
+func bounds[T int64 | time.Duration](text string, v T, least string, f *field, parse func(string) (T, *flaw)) *flaw {
 	if f.min != "" {
-		least, _ = parse(f.min)
+		least = f.min
 	}
-	if v < least {
-		if f.min == "" {
-			return flawed("", "%s is too little; it is more than 0", brief(text))
-		}
-		return flawed("", "%s is too little, at least %s", brief(text), f.min)
+	if least == "" && v <= 0 {
+		return flawed("", "%s is too little; it is more than 0", shown(text))
 	}
-	if f.max == "" {
-		return nil
+	if min, err := parse(least); err == nil && v < min {
+		return flawed("", "%s is too little, at least %s", shown(text), least)
 	}
-	if most, _ := parse(f.max); v > most {
-		return flawed("", "%s is too much, at most %s", brief(text), f.max)
+	if max, err := parse(f.max); err == nil && v > max {
+		return flawed("", "%s is too much, at most %s", shown(text), f.max)
 	}
 	return nil
 }

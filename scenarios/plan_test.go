@@ -1,0 +1,42 @@
+package scenarios
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+func TestPlan(t *testing.T) {
+	for _, c := range []struct {
+		steps  string
+		length time.Duration
+		open   int
+	}{
+		{"- wait: {for: 3s}", 3 * time.Second, 0},
+		{"- connect: {connections: 300, rate: 100/s}", 3 * time.Second, 300},
+		{"- connect: {connections: 10, rate: 10/s}\n- send: {rate: 1/s, for: 3s}\n- hold: {for: 1s}\n- close: {}", 7*time.Second + closing, 10},
+		{"- connect: {connections: 10, rate: 10/s}\n- close: {connections: 4}\n- connect: {connections: 5, rate: 5/s}", 2*time.Second + closing, 11},
+		{"- connect: {connections: 10, rate: 10/s}\n- close: {}\n- connect: {connections: 8, rate: 8/s, group: b}", 2*time.Second + closing, 10},
+		{"- connect: {connections: 10, rate: 10/s, group: a}\n- connect: {connections: 10, rate: 10/s, group: b}\n- close: {group: a}\n- connect: {connections: 3, rate: 3/s}", 3*time.Second + closing, 20},
+		{"- repeat: {times: 5, steps: [connect: {connections: 10, rate: 10/s}, wait: {for: 1s}]}", 10 * time.Second, 50},
+		{"- repeat: {for: 9s, steps: [connect: {connections: 10, rate: 10/s}, wait: {for: 1s}]}", 10 * time.Second, 50},
+		{"- repeat: {times: 1000000, steps: [connect: {connections: 100, rate: 100/s}, close: {}]}", 1000000 * (time.Second + closing), 100},
+		{"- repeat: {times: 1000000, steps: [connect: {connections: 3, rate: 3/s}, close: {connections: 1}]}", 1000000 * (time.Second + closing), 2_000_001},
+		{"- repeat: {times: 1000, steps: [{repeat: {times: 1000, steps: [connect: {connections: 2, rate: 2/s}]}}]}", 1000000 * time.Second, 2_000_000},
+		{"- repeat: {times: 1000000, steps: [{repeat: {times: 1000000, steps: [wait: {for: 1d}]}}]}", math.MaxInt64, 0},
+		{"- connect: {connections: 1}\n- repeat: {for: 3s, steps: [close: {}, connect: {connections: 1, rate: 1/s}]}", 1*time.Millisecond + 3*(time.Second+closing), 1},
+	} {
+		s := read(t, "targets: [direct]\nsteps:\n"+c.steps+"\n", Options{})
+		if got := s.Duration(); got != c.length {
+			t.Errorf("%s\ntakes %v, want %v", c.steps, got, c.length)
+		}
+		if got := s.MaxOpen(); got != c.open {
+			t.Errorf("%s\nopens %d, want %d", c.steps, got, c.open)
+		}
+	}
+	// A scenario that was not parsed has nothing to divide by.
+	s := &Scenario{Steps: []Step{{Connect: &Connect{Connections: 3}}, {Repeat: &Repeat{Steps: []Step{{}}}}}}
+	if s.Duration() != 0 || s.MaxOpen() != 3 {
+		t.Errorf("%v, %d", s.Duration(), s.MaxOpen())
+	}
+}
