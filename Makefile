@@ -22,9 +22,10 @@ build: ## bin/wsgauge
 quickstart: setup build ## compare a direct connection, the reference tunnel and Apache's three MPMs
 	bin/wsgauge run quickstart
 
+# One package at a time: many tests start real servers and watch their times.
 .PHONY: test
 test: setup vet ## all tests
-	$(GO) test -timeout 9m ./...
+	$(GO) test -p 1 -timeout 9m ./...
 
 .PHONY: vet
 vet: ## format and static checks
