@@ -175,6 +175,9 @@ func (r *run) skippedReasons() string {
 
 // plan surveys the machine and refuses what cannot work on it.
 func (r *run) plan() error {
+	if n := r.scenario.Backend.Instances; n > 1 {
+		return fmt.Errorf("backend: instances: %d is not supported by this version of wsgauge, which starts one", n)
+	}
 	if err := r.survey(); err != nil {
 		return err
 	}
