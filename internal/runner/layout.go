@@ -48,7 +48,7 @@ func (l layout) with(target string) layout {
 
 func (l layout) record(list []*chosen) results.Placement {
 	p := results.Placement{Agents: l.agents, Backend: l.backend, Target: l.target,
-		Controller: l.agents, AgentsNice: agentNice}
+		Controller: proc.FormatCPUs(proc.AvailableCPUs()), AgentsNice: agentNice}
 	for _, t := range list {
 		if t.CPUs != "" {
 			if p.PerTarget == nil {
