@@ -191,8 +191,8 @@ var (
 
 	connectionFigures = []string{"attempted", "opened", "peak"}
 	messageFigures    = map[string]string{"scheduled": "", "sent": "", "answered": "", "received": "", "unanswered": "",
-		"not_sent": "", "corrupt": "", "per_second": "/s", "bytes_sent": "B", "bytes_received": "B"}
-	resourceFigures = map[string]string{"cpu_seconds": "ns", "cpu_us_per_message": "ns", "rss_peak_bytes": "B", "pss_peak_bytes": "B",
+		"not_sent": "", "not_sent.ended": "", "not_sent.queue_full": "", "not_sent.no_turn": "", "on_time": "", "corrupt": "", "per_second": "/s", "bytes_sent": "B", "bytes_received": "B"}
+	resourceFigures = map[string]string{"cpu_seconds": "ns", "cpu_user_seconds": "ns", "cpu_system_seconds": "ns", "cpu_us_per_message": "ns", "rss_peak_bytes": "B", "pss_peak_bytes": "B",
 		"pss_bytes_per_tunnel": "B", "fds_peak": "", "threads_peak": "", "processes_peak": ""}
 
 	failureClasses = []string{"dial_refused", "dial_timeout", "dial_no_port", "dial_no_fd", "dial_failed",
