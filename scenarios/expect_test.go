@@ -11,7 +11,7 @@ import (
 
 var (
 	someTargets = []string{"direct", "event", "p99", "upgrade"}
-	someSteps   = []string{"1", "4", "4.1", "4.1.2", "load", "ping", "max"}
+	someSteps   = []string{"1", "4.1.2", "4.1", "4", "load", "ping", "max"}
 )
 
 func TestExpectation(t *testing.T) {
