@@ -20,6 +20,7 @@ type Assignment struct {
 	Sources []netip.Addr     `json:"sources"` // local addresses, in turn; empty: the kernel's choice
 	Host    string           `json:"host"`    // Host header
 	Path    string           `json:"path"`
+	Nice    int              `json:"nice"` // priority of the workers' threads
 }
 
 // StepPlan is one execution of a step. Exactly one of the kinds is set.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -41,10 +40,8 @@ may come from the environment variable ` + runner.EnvNATS + ` instead.`,
 }
 
 func serveAgent(ctx context.Context, url, trial string, index int) error {
-	// The loops must not wait for Go's scheduler when one CPU is all there is: a
-	// spare P lets the kernel decide between them and the rest. Collections are
-	// rare, since almost nothing is allocated once connections are open.
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	// Collections are rare, since almost nothing is allocated once connections are
+	// open.
 	debug.SetGCPercent(400)
 	conn, err := bus.Connect(url, "wsgauge agent")
 	if err != nil {

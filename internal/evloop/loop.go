@@ -32,6 +32,8 @@ type Handler interface{ Ready(ready Events) }
 const (
 	batch      = 64        // events taken from the kernel at once
 	scratchLen = 256 << 10 // the shared read buffer
+	briefly    = 1_000_000 // ns that a loop waits before it gives its processor back
+	shortSlice = 100_000   // ns; the shortest that Linux grants
 )
 
 // slot is what the loop knows of a descriptor. The generation tells an event
@@ -49,6 +51,11 @@ type Loop struct {
 	slots   []slot
 	open    int
 	timers  timerHeap
+	early   int64 // ns; this and the next two are what Punctual asked for
+	nice    int
+	urgent  bool
+	coarse  bool // the kernel waits in milliseconds only
+	limit   unix.Timespec
 	scratch []byte
 	events  [batch]unix.EpollEvent
 	stopped bool
@@ -82,6 +89,33 @@ func New() (*Loop, error) {
 // Scratch returns the loop's shared buffer (256 KiB), for the duration of one
 // call of a handler. No one may keep a part of it.
 func (l *Loop) Scratch() []byte { return l.scratch }
+
+// Punctual makes the loop keep its timers' times as well as the machine can, at the
+// cost of processor time; to be called before [Loop.Run]. The loop wakes early
+// nanoseconds before a timer is due and polls for the rest, because a processor that
+// sleeps takes tens of microseconds to wake. And its thread asks the kernel to go
+// before others: by nice (-20 to 19), which takes CAP_SYS_NICE below 0, and by a
+// short slice, which lets it interrupt a thread with a longer one as soon as it wakes
+// (Linux 6.12 and later; sched_setattr(2)). What is not permitted is left out.
+func (l *Loop) Punctual(early int64, nice int) {
+	l.early, l.nice, l.urgent = max(early, 0), nice, true
+}
+
+// hasten does what Punctual promised of the thread. Both settings are asked for by
+// themselves, so that one that is refused does not cost the other.
+func (l *Loop) hasten() {
+	if unix.Setpriority(unix.PRIO_PROCESS, 0, l.nice) != nil {
+		l.nice = 0
+	}
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: int32(l.nice), Runtime: shortSlice}
+	_ = unix.SchedSetAttr(0, &attr, 0) // a kernel before 6.12 accepts and ignores it
+}
+
+// relax gives the thread back to Go's scheduler as it came; that needs no right.
+func (l *Loop) relax() {
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
+	_ = unix.SchedSetAttr(0, &attr, 0)
+}
 
 // Open returns the number of descriptors that the loop watches.
 func (l *Loop) Open() int { return l.open }
@@ -182,6 +216,8 @@ func (l *Loop) Run() error {
 	if ended {
 		return errors.New("evloop: a loop runs only once")
 	}
+	count(1)
+	defer count(-1)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer l.Discard()
@@ -192,6 +228,10 @@ func (l *Loop) Run() error {
 	// The thread goes back to Go's scheduler with the slack it came with. A zero
 	// means the default and cannot fail after the call above has not.
 	defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
+	if l.urgent {
+		l.hasten()
+		defer l.relax()
+	}
 	for !l.stopped {
 		now := Now()
 		l.expire(now)
@@ -212,6 +252,24 @@ func (l *Loop) Run() error {
 	return nil
 }
 
+// running is how many loops run in this process.
+var running struct {
+	sync.Mutex
+	loops int
+}
+
+// count counts a loop in or out, and sees to it that the rest of the program has one
+// of Go's processors however busy the loops are, since each holds one: a process that
+// is confined to a single CPU has a single one by itself.
+func count(loops int) {
+	running.Lock()
+	defer running.Unlock()
+	running.loops += loops
+	if need := running.loops + 1; runtime.GOMAXPROCS(0) < need {
+		runtime.GOMAXPROCS(need)
+	}
+}
+
 func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	s := &l.slots[ev.Fd]
 	if s.handler == nil || s.gen != uint32(ev.Pad) {
@@ -223,31 +281,55 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	}
 }
 
-// poll takes what is ready, first without waiting and raw, then, when there was
-// nothing, by a wait that gives the processor back to Go's scheduler.
+// poll takes what is ready: first without waiting, then by a short wait, and only
+// when nothing came of that either by one that gives the processor back to Go's
+// scheduler. Go's monitor takes the processor of every thread that is in a system
+// call it was told of, and as long as it finds one it looks ten thousand times a
+// second, on the CPU that the loop needs; a busy loop therefore tells it nothing.
 func (l *Loop) poll() (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
-		uintptr(unsafe.Pointer(&l.events[0])), batch, 0, 0, 0)
-	if errno != 0 {
-		return 0, errno
+	n, errno := l.wait(0, true)
+	if n > 0 || errno != 0 || l.stopped {
+		return n, errno
 	}
-	if n > 0 || l.stopped {
-		return int(n), 0
-	}
-	var limit *unix.Timespec
+	left := int64(-1)
 	if len(l.timers) > 0 {
-		left := l.timers[0].at - Now()
+		left = l.timers[0].at - Now() - l.early
 		if left <= 0 {
 			return 0, 0
 		}
-		ts := unix.NsecToTimespec(left)
-		limit = &ts
 	}
-	n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll),
-		uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(unsafe.Pointer(limit)), 0, 0)
-	if errno == unix.ENOSYS { // Linux before 5.11: milliseconds, rounded up
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
-			uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(milliseconds(limit)), 0, 0)
+	if left < 0 || left > briefly {
+		if n, errno := l.wait(briefly, true); n > 0 || errno != 0 {
+			return n, errno
+		}
+		if left > 0 {
+			left = max(left-briefly, 0)
+		}
+		return l.wait(left, false)
+	}
+	return l.wait(left, true)
+}
+
+// wait is epoll_wait for at most so many nanoseconds; negative: without end. raw
+// keeps Go's scheduler out of it.
+func (l *Loop) wait(ns int64, raw bool) (int, unix.Errno) {
+	call, limit := uintptr(unix.SYS_EPOLL_PWAIT2), uintptr(0)
+	if l.coarse || ns == 0 {
+		call, limit = unix.SYS_EPOLL_PWAIT, uintptr(milliseconds(ns))
+	} else if ns > 0 {
+		l.limit = unix.NsecToTimespec(ns) // a field, since it must not move before the call
+		limit = uintptr(unsafe.Pointer(&l.limit))
+	}
+	var n uintptr
+	var errno unix.Errno
+	if raw {
+		n, _, errno = unix.RawSyscall6(call, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), batch, limit, 0, 0)
+	} else {
+		n, _, errno = unix.Syscall6(call, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), batch, limit, 0, 0)
+	}
+	if errno == unix.ENOSYS && !l.coarse { // Linux before 5.11 waits in milliseconds
+		l.coarse = true
+		return l.wait(ns, raw)
 	}
 	if errno != 0 {
 		return 0, errno
@@ -255,11 +337,12 @@ func (l *Loop) poll() (int, unix.Errno) {
 	return int(n), 0
 }
 
-func milliseconds(limit *unix.Timespec) int {
-	if limit == nil {
+// milliseconds rounds up, so that a wait never ends before its time.
+func milliseconds(ns int64) int {
+	if ns < 0 {
 		return -1
 	}
-	return int((limit.Nano() + 999_999) / 1_000_000)
+	return int((ns + 999_999) / 1_000_000)
 }
 
 // Discard runs what is still posted, then closes every descriptor that the loop

@@ -299,3 +299,54 @@ func TestWantHoldsWithinABatch(t *testing.T) {
 		t.Errorf("%d calls, want 1", calls)
 	}
 }
+
+func TestPunctualThread(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Punctual(100e3, 5) // to go behind others needs no right
+	thread := make(chan int, 1)
+	late := make(chan int64, 1)
+	l.Post(func() {
+		thread <- unix.Gettid()
+		due := Now() + 20e6
+		l.Arm(&Timer{Owner: ExpireFunc(func(int64) { late <- Now() - due; l.Stop() })}, due)
+	})
+	end := make(chan int, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := l.Run(); err != nil {
+			t.Error(err)
+		}
+		raw, _ := unix.Getpriority(unix.PRIO_PROCESS, 0)
+		end <- 20 - raw
+	}()
+	if raw, err := unix.Getpriority(unix.PRIO_PROCESS, <-thread); err != nil || 20-raw != 5 {
+		t.Errorf("the loop's thread has nice %d (%v), want 5", 20-raw, err)
+	}
+	if late := <-late; late < 0 {
+		t.Errorf("a timer went off %d ns before its time", -late)
+	}
+	// Only root can go back from nice 5; the point is that nothing stays raised.
+	if nice := <-end; os.Geteuid() == 0 && nice != 0 {
+		t.Errorf("after the loop its thread has nice %d, want 0", nice)
+	}
+}
+
+func TestLoopsLeaveAProcessor(t *testing.T) {
+	was := runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(was)
+	var loops []*Loop
+	for range 3 {
+		l, _ := start(t)
+		loops = append(loops, l)
+	}
+	for _, l := range loops {
+		on(t, l, func() {})
+	}
+	if n := runtime.GOMAXPROCS(0); n < 4 {
+		t.Errorf("3 loops and the rest share %d of Go's processors, want 4", n)
+	}
+}

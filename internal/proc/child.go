@@ -179,15 +179,6 @@ func signalEach(r *reader, members []stat, sig syscall.Signal) error {
 	return errors.Join(errs...)
 }
 
-// Nice is the child's priority as it really is, -20 (first) to 19 (last).
-func (c *Child) Nice() (int, error) {
-	raw, err := unix.Getpriority(unix.PRIO_PROCESS, c.root.pid)
-	if err != nil {
-		return 0, fmt.Errorf("read the priority of %s (pid %d): %w", c.name, c.root.pid, err)
-	}
-	return 20 - raw, nil // the system call's form (getpriority(2))
-}
-
 // Forced tells whether Stop had to use SIGKILL on the child or its kin.
 func (c *Child) Forced() bool { return c.forced.Load() }
 

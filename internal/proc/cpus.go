@@ -140,19 +140,20 @@ func SetAffinity(list string) error {
 	return eachThread(func(tid int) error { return placeThread(tid, list, set) })
 }
 
-// SetNice sets the priority of every thread of this process: -20 (first) to 19
-// (last). Below the present one it takes CAP_SYS_NICE.
-func SetNice(nice int) error {
-	return eachThread(func(tid int) error {
-		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil {
-			return fmt.Errorf("set nice to %d: %w", nice, err)
-		}
-		return nil
-	})
+// MayRaise tells whether this process and its children may give a thread of theirs
+// that priority (-20, first, to 19, last): below 0 it takes CAP_SYS_NICE or a
+// RLIMIT_NICE that allows it.
+func MayRaise(nice int) bool {
+	allowed := make(chan bool)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		allowed <- unix.Setpriority(unix.PRIO_PROCESS, 0, nice) == nil
+	}()
+	return <-allowed
 }
 
 // eachThread does something once to every thread of this process, until a look at
-// the list finds no new one: on Linux, priority and affinity belong to threads.
+// the list finds no new one: on Linux, affinity belongs to threads.
 func eachThread(do func(tid int) error) error {
 	done := map[int]bool{}
 	for {

@@ -47,10 +47,10 @@ func FuzzParseCPUs(f *testing.F) {
 	})
 }
 
-// Affinity and priority change for good, so a process of its own tries them.
-func TestSetAffinityAndNice(t *testing.T) {
+// Affinity changes for good, so a process of its own tries them.
+func TestSetAffinity(t *testing.T) {
 	if os.Getenv("WSGAUGE_TEST_ALONE") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestSetAffinityAndNice$")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestSetAffinity$")
 		cmd.Env = append(os.Environ(), "WSGAUGE_TEST_ALONE=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -71,9 +71,6 @@ func TestSetAffinityAndNice(t *testing.T) {
 	if got := FormatCPUs(AvailableCPUs()); got != last {
 		t.Errorf("available are %s, want %s", got, last)
 	}
-	if err := SetNice(5); err != nil {
-		t.Fatal(err)
-	}
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil || len(tasks) < 2 {
 		t.Fatalf("threads %v (%v)", tasks, err)
@@ -84,7 +81,16 @@ func TestSetAffinityAndNice(t *testing.T) {
 			t.Errorf("thread %s is not bound to %s (%v)", task.Name(), last, err)
 		}
 	}
-	if raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err != nil || 20-raw != 5 {
-		t.Errorf("nice %d (%v), want 5", 20-raw, err)
+}
+
+func TestMayRaise(t *testing.T) {
+	if !MayRaise(0) || !MayRaise(5) {
+		t.Error("a thread may not even go behind others")
+	}
+	if os.Geteuid() == 0 && !MayRaise(-1) {
+		t.Error("root may not go before others")
+	}
+	if raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err != nil || 20-raw > 0 {
+		t.Errorf("the question changed this process to nice %d (%v)", 20-raw, err)
 	}
 }

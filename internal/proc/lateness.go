@@ -8,18 +8,26 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// maxNaps bounds what a Lateness holds between two calls of Take; at 5.5 ms a nap
-// on average it is half a minute. Later naps count for the maximum only.
-const maxNaps = 6000
+const (
+	// Every 10 to 25 ms one nap of 1 ms is measured. The rest of the time the thread
+	// is idle: naps without a pause would keep Go's monitor awake, on the CPU that is
+	// looked at.
+	napLength           = time.Millisecond
+	shortest, randomMax = 10 * time.Millisecond, 15 * time.Millisecond
 
-// Lateness tells how long something that was ready to run had to wait for a CPU:
-// a thread that does nothing sleeps 1 to 10 ms at a time and records how late it
-// woke. What is seen is the machine's doing, except that a controller which keeps
-// all its own threads busy adds to it. The zero value is ready to Start.
+	// maxNaps bounds what a Lateness holds between two calls of Take, to about a
+	// minute. Later naps count for the maximum only.
+	maxNaps = 4000
+)
+
+// Lateness tells how long something that was ready to run had to wait for a CPU: a
+// thread that does nothing else takes a nap of 1 ms about 55 times a second and
+// records how late it woke. The zero value is ready to Start.
 type Lateness struct {
 	mu   sync.Mutex
 	naps []time.Duration
@@ -68,13 +76,16 @@ func (l *Lateness) run(cpus string, ready chan<- error) {
 		return
 	}
 	ready <- nil
+	pause := time.NewTimer(0)
+	defer pause.Stop()
 	for {
 		select {
 		case <-l.stop:
 			return
-		default:
+		case <-pause.C:
 		}
-		late, err := nap(time.Millisecond + rand.N(9*time.Millisecond))
+		pause.Reset(shortest + rand.N(randomMax))
+		late, err := nap(napLength)
 		l.mu.Lock()
 		if err != nil {
 			l.err = err
@@ -98,8 +109,10 @@ func nap(length time.Duration) (late time.Duration, err error) {
 	due := now.Nano() + int64(length)
 	until := unix.NsecToTimespec(due)
 	for {
-		err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &until, nil)
-		if err == nil {
+		// Raw: else waking would include the way back through Go's scheduler.
+		_, _, err := unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME,
+			uintptr(unsafe.Pointer(&until)), 0, 0, 0)
+		if err == 0 {
 			break
 		}
 		if err != unix.EINTR {

@@ -26,7 +26,6 @@ type conditions struct {
 	NofileSoft uint64 `json:"nofile_soft,omitempty"` // both 0: as inherited
 	NofileHard uint64 `json:"nofile_hard,omitempty"`
 	CPUs       string `json:"cpus,omitempty"` // "": as inherited
-	Nice       int    `json:"nice,omitempty"` // 0: as inherited
 }
 
 // The launcher writes one byte when everything is set, directly before the exec.
@@ -67,7 +66,7 @@ func launch(args []string) error {
 	}
 	path, argv := args[1], args[2:]
 
-	// Affinity and priority belong to a thread on Linux, and the program inherits
+	// Affinity belongs to a thread on Linux, and the program inherits
 	// those of the thread that calls exec.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -98,11 +97,6 @@ func (c conditions) set() error {
 		if err := placeThread(0, c.CPUs, set); err != nil {
 			return err
 		}
-	}
-	if c.Nice != 0 {
-		// As far as permitted: what was reached is asked of the running child
-		// ([Child.Nice]), and a run without it is a run all the same.
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, c.Nice)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // show prints the conditions that a program finds itself under.
-const show = `echo $(ulimit -Sn) $(ulimit -Hn) $(sed -n 's/Cpus_allowed_list:\t//p' /proc/self/status) $(nice)`
+const show = `echo $(ulimit -Sn) $(ulimit -Hn) $(sed -n 's/Cpus_allowed_list:\t//p' /proc/self/status)`
 
 // output runs a script to its end under conditions.
 func output(t *testing.T, k *Keeper, spec Spec) string {
@@ -56,12 +56,11 @@ func TestConditionsReachTheProgram(t *testing.T) {
 		want string
 	}{
 		{Spec{}, inherited},
-		{Spec{NofileSoft: 123}, fmt.Sprintf("123 %d %s 0", hard, all)},
-		{Spec{NofileSoft: 100, NofileHard: 150}, fmt.Sprintf("100 150 %s 0", all)},
-		{Spec{NofileHard: 150}, fmt.Sprintf("150 150 %s 0", all)},
-		{Spec{CPUs: last}, fmt.Sprintf("%d %d %s 0", soft, hard, last)},
-		{Spec{Nice: 7}, fmt.Sprintf("%d %d %s 7", soft, hard, all)},
-		{Spec{NofileSoft: 99, CPUs: last, Nice: 3}, fmt.Sprintf("99 %d %s 3", hard, last)},
+		{Spec{NofileSoft: 123}, fmt.Sprintf("123 %d %s", hard, all)},
+		{Spec{NofileSoft: 100, NofileHard: 150}, fmt.Sprintf("100 150 %s", all)},
+		{Spec{NofileHard: 150}, fmt.Sprintf("150 150 %s", all)},
+		{Spec{CPUs: last}, fmt.Sprintf("%d %d %s", soft, hard, last)},
+		{Spec{NofileSoft: 99, CPUs: last}, fmt.Sprintf("99 %d %s", hard, last)},
 	} {
 		if got := output(t, k, test.spec); got != test.want {
 			t.Errorf("%+v: the program sees %q, want %q", test.spec, got, test.want)
@@ -119,17 +118,6 @@ func TestNoDescriptorIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestNice(t *testing.T) {
-	k := newKeeper(t)
-	c, err := k.Start(Spec{Argv: []string{"sleep", "100"}, Nice: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if nice, err := c.Nice(); err != nil || nice != 4 {
-		t.Errorf("nice %d (%v), want 4", nice, err)
-	}
-}
-
 func TestStartErrors(t *testing.T) {
 	k := newKeeper(t)
 	dir := t.TempDir()
@@ -155,7 +143,6 @@ func TestStartErrors(t *testing.T) {
 		{Spec{Argv: sleep, Output: "/no/such/dir/out"}, "open the file for its output"},
 		{Spec{Argv: sleep, CPUs: "0-"}, "CPU list"},
 		{Spec{Argv: sleep, CPUs: "1023"}, "none of them is usable"},
-		{Spec{Argv: sleep, Nice: 20}, "nice 20"},
 		{Spec{Argv: sleep, NofileSoft: 20, NofileHard: 10}, "above the hard limit"},
 		{Spec{Argv: sleep, NofileHard: 1 << 62}, "set the limit of open files"},
 	} {

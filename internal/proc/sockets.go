@@ -30,18 +30,28 @@ func stateName(n int) string {
 	return "STATE_" + strconv.Itoa(n)
 }
 
-// Sockets counts the TCP sockets of this network namespace by the name of their
-// state ("ESTABLISHED", "TIME_WAIT", "LISTEN", ...), of those that match accepts
-// (nil: all). Each end of a connection on loopback is a socket of its own.
+// States counts sockets by the name of their state: "ESTABLISHED", "TIME_WAIT",
+// "LISTEN" and so on.
+type States map[string]int
+
+// Sockets counts the TCP sockets of this network namespace, those that of gives the
+// same name together; an empty name leaves a socket out. It is one walk through all
+// sockets however many names there are. Each end of a connection on loopback is a
+// socket of its own.
 // Addresses of IPv4 that an IPv6 socket holds are given as IPv4. The kernel is
 // asked through netlink (sock_diag(7)), or where that is missing through
 // /proc/net/tcp, which is slow with many sockets.
-func Sockets(match func(local, remote netip.AddrPort) bool) (map[string]int, error) {
-	count := map[string]int{}
+func Sockets(of func(local, remote netip.AddrPort) string) (map[string]States, error) {
+	count := map[string]States{}
 	take := func(state int, local, remote netip.AddrPort) {
-		if match == nil || match(local, remote) {
-			count[stateName(state)]++
+		name := of(local, remote)
+		if name == "" {
+			return
 		}
+		if count[name] == nil {
+			count[name] = States{}
+		}
+		count[name][stateName(state)]++
 	}
 	err := diagnosed(take)
 	if err == nil {

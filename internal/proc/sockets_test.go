@@ -47,19 +47,32 @@ func TestSockets(t *testing.T) {
 	accepted := connections(t, 5, where.String()+":0")
 	want := map[string]int{"LISTEN": 1, "ESTABLISHED": 5}
 	count := func() map[string]int {
-		states, err := Sockets(match)
-		if err != nil {
-			t.Fatal(err)
+		named, err := Sockets(func(local, remote netip.AddrPort) string {
+			if match(local, remote) {
+				return "here"
+			}
+			return ""
+		})
+		if err != nil || len(named) > 1 {
+			t.Fatal(named, err)
 		}
-		return states
+		return named["here"]
 	}
 	if got := count(); !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	// The other end of each is a socket of its own.
-	states, err := Sockets(func(local, remote netip.AddrPort) bool { return local.Addr() == where || remote.Addr() == where })
-	if want := map[string]int{"LISTEN": 1, "ESTABLISHED": 10}; err != nil || !maps.Equal(states, want) {
-		t.Errorf("%v (%v), want %v", states, err, want)
+	sides, err := Sockets(func(local, remote netip.AddrPort) string {
+		switch where {
+		case local.Addr():
+			return "server"
+		case remote.Addr():
+			return "client"
+		}
+		return ""
+	})
+	if err != nil || !maps.Equal(sides["server"], want) || !maps.Equal(sides["client"], States{"ESTABLISHED": 5}) {
+		t.Errorf("%v (%v), want %v at the server and 5 at the client", sides, err, want)
 	}
 	for _, conn := range accepted[:2] {
 		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
@@ -157,12 +170,12 @@ func FuzzParseListed(f *testing.F) {
 func BenchmarkSockets(b *testing.B) {
 	sum := 0
 	for b.Loop() {
-		states, err := Sockets(nil)
+		named, err := Sockets(func(_, _ netip.AddrPort) string { return "all" })
 		if err != nil {
 			b.Fatal(err)
 		}
 		sum = 0
-		for _, n := range states {
+		for _, n := range named["all"] {
 			sum += n
 		}
 	}

@@ -33,7 +33,6 @@ type Spec struct {
 	// above the inherited hard one raises that too, which takes privilege.
 	NofileSoft, NofileHard uint64
 	CPUs                   string // CPU list ([ParseCPUs]); empty: as inherited
-	Nice                   int    // -20 to 19, as far as permitted ([Child.Nice]); 0: as inherited
 }
 
 // Start starts a child in a process group of its own and returns when the program
@@ -190,14 +189,11 @@ func lookUp(program string) (string, error) {
 
 // conditions checks what is asked and writes it for the launcher.
 func (s *Spec) conditions() (string, error) {
-	c := conditions{NofileSoft: s.NofileSoft, NofileHard: s.NofileHard, CPUs: s.CPUs, Nice: s.Nice}
+	c := conditions{NofileSoft: s.NofileSoft, NofileHard: s.NofileHard, CPUs: s.CPUs}
 	if s.CPUs != "" {
 		if _, err := ParseCPUs(s.CPUs); err != nil {
 			return "", err
 		}
-	}
-	if s.Nice < -20 || s.Nice > 19 {
-		return "", fmt.Errorf("nice %d: it lies between -20 and 19", s.Nice)
 	}
 	if s.NofileSoft != 0 || s.NofileHard != 0 {
 		soft, hard, err := inheritedNofile()

@@ -6,9 +6,17 @@ import (
 	"wsgauge/scenarios"
 )
 
-// agentNice raises the agents above what shares their CPU, where that is
-// permitted: the instrument must not wait for what it measures.
-const agentNice = -10
+// agentsNice raises the agents' event loops above what shares their CPU, where that
+// is permitted: the instrument must not wait for what it measures.
+const agentsNice = -10
+
+// permittedNice is what the agents' loops really get.
+func permittedNice() int {
+	if proc.MayRaise(agentsNice) {
+		return agentsNice
+	}
+	return 0
+}
 
 // layout is the CPU list of each group of processes.
 type layout struct{ agents, backend, target string }
@@ -48,7 +56,7 @@ func (l layout) with(target string) layout {
 
 func (l layout) record(list []*chosen) results.Placement {
 	p := results.Placement{Agents: l.agents, Backend: l.backend, Target: l.target,
-		Controller: proc.FormatCPUs(proc.AvailableCPUs()), AgentsNice: agentNice}
+		Controller: proc.FormatCPUs(proc.AvailableCPUs()), AgentsNice: permittedNice()}
 	for _, t := range list {
 		if t.CPUs != "" {
 			if p.PerTarget == nil {

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -211,18 +210,15 @@ func (s *sampler) machine(at time.Time, cost float64) results.Sample {
 		s.steal = m.Steal - s.stealAt
 	}
 	t := s.trial
-	front := t.instance.Addrs[0]
-	if states, err := proc.Sockets(func(local, _ netip.AddrPort) bool { return local == front }); err == nil {
-		row.FrontEstablished, row.FrontTimeWait = count(states["ESTABLISHED"]), count(states["TIME_WAIT"])
-		row.FrontCloseWait = count(states["CLOSE_WAIT"])
-		row.FrontFinWait = count(states["FIN_WAIT1"] + states["FIN_WAIT2"])
-	}
-	if t.child != nil {
-		back := t.addr
-		if states, err := proc.Sockets(func(local, _ netip.AddrPort) bool { return local == back }); err == nil {
-			row.BackEstablished, row.BackTimeWait = count(states["ESTABLISHED"]), count(states["TIME_WAIT"])
-			row.BackCloseWait = count(states["CLOSE_WAIT"])
-			row.BackFinWait = count(states["FIN_WAIT1"] + states["FIN_WAIT2"])
+	if legs, err := proc.Sockets(t.leg); err == nil {
+		front, back := legs["front"], legs["back"]
+		row.FrontEstablished, row.FrontTimeWait = count(front["ESTABLISHED"]), count(front["TIME_WAIT"])
+		row.FrontCloseWait = count(front["CLOSE_WAIT"])
+		row.FrontFinWait = count(front["FIN_WAIT1"] + front["FIN_WAIT2"])
+		if t.child != nil {
+			row.BackEstablished, row.BackTimeWait = count(back["ESTABLISHED"]), count(back["TIME_WAIT"])
+			row.BackCloseWait = count(back["CLOSE_WAIT"])
+			row.BackFinWait = count(back["FIN_WAIT1"] + back["FIN_WAIT2"])
 		}
 	}
 	var worst, p99 time.Duration

@@ -96,9 +96,9 @@ func (t *trial) up(ctx context.Context) error {
 		return fmt.Errorf("target %s: %w", t.target.Name, err)
 	}
 	as := loadgen.Assignment{Agents: r.scenario.Agents.Count, Workers: r.scenario.Agents.Workers,
-		Seed: r.scenario.Seed, Addrs: t.instance.Addrs, Sources: t.site.sources,
+		Seed: r.scenario.Seed, Nice: r.record.Placement.AgentsNice, Addrs: t.instance.Addrs, Sources: t.site.sources,
 		Host: t.instance.Addrs[0].String(), Path: "/"}
-	spec := proc.Spec{Output: filepath.Join(logDir, "agent.log"), CPUs: t.cpus().agents, Nice: agentNice}
+	spec := proc.Spec{Output: filepath.Join(logDir, "agent.log"), CPUs: t.cpus().agents}
 	r.raiseFiles(&spec)
 	if t.agents, err = startAgents(ctx, r, rand.Text(), spec, as); err != nil {
 		return err
@@ -238,18 +238,29 @@ func (t *trial) settled(ctx context.Context) error {
 
 // idle tells whether no connection is left on either leg, TIME_WAIT apart.
 func (t *trial) idle() (bool, error) {
-	states, err := proc.Sockets(func(local, remote netip.AddrPort) bool {
-		return local == t.instance.Addrs[0] || local == t.addr
-	})
+	legs, err := proc.Sockets(t.leg)
 	if err != nil {
 		return false, err
 	}
-	for state, n := range states {
-		if n > 0 && state != "TIME_WAIT" && state != "LISTEN" {
-			return false, nil
+	for _, states := range legs {
+		for state, n := range states {
+			if n > 0 && state != "TIME_WAIT" && state != "LISTEN" {
+				return false, nil
+			}
 		}
 	}
 	return true, nil
+}
+
+// leg names the side of the target that a socket serves, by the listener's end.
+func (t *trial) leg(local, _ netip.AddrPort) string {
+	switch {
+	case local == t.instance.Addrs[0]:
+		return "front"
+	case local == t.addr:
+		return "back"
+	}
+	return ""
 }
 
 // steps walks the scenario's steps; the target's death ends them.
