@@ -27,9 +27,6 @@ func build(raw *rawScenario, m *mistakes) *Scenario {
 		Seed:    raw.Seed.v,
 		Agents:  Agents{Count: raw.Agents.Count.v, Workers: raw.Agents.Workers.v, CPUs: raw.Agents.CPUs.v},
 	}
-	if n := raw.Backend.Instances; n.v > 1 {
-		b.add(n.mark, "one is started; leave it out for now", "instances: %d is not supported by this version of wsgauge", n.v)
-	}
 	for i := range raw.Targets {
 		s.Targets = append(s.Targets, b.target(&raw.Targets[i]))
 	}

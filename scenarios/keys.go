@@ -41,7 +41,7 @@ type rawScenario struct {
 type rawBackend struct {
 	section
 	Runtime   word  `json:"runtime,omitempty" words:"go" later:"node|python" default:"go" jsonschema:"What the echo server is written in."`
-	Instances count `json:"instances,omitempty" max:"256" default:"1" jsonschema:"Echo server processes. More than one is planned, and refused by this version."`
+	Instances count `json:"instances,omitempty" max:"256" default:"1" jsonschema:"Echo server processes. Clients of direct and the tunnel take them in turn; Apache leads to the first. More are started when a process may not open enough files."`
 
 	_ struct{} `later:"external|tls|listen"`
 }

@@ -65,8 +65,12 @@ func check(s streams, name string, flags scenarioFlags) error {
 	total := time.Duration(p.Trials) * p.Each
 	fmt.Fprintf(s.out, "%d trials of about %v: %d blocks of %d targets, about %v in all\n", p.Trials,
 		p.Each.Round(100*time.Millisecond), sc.Blocks, len(p.Targets), total.Round(time.Second))
-	fmt.Fprintf(s.out, "at most %d connections at once, from %d agent%s; agents on CPU %s, backend on %s, target on %s\n\n",
-		p.MaxOpen, sc.Agents.Count, plural(sc.Agents.Count), p.Placement.Agents, p.Placement.Backend, p.Placement.Target)
+	fmt.Fprintf(s.out, "at most %d connections at once, from %d agent%s; agents on CPU %s, backend on %s, target on %s\n",
+		p.MaxOpen, p.Agents, plural(p.Agents), p.Placement.Agents, p.Placement.Backend, p.Placement.Target)
+	if p.Spread != "" {
+		fmt.Fprintln(s.out, p.Spread)
+	}
+	fmt.Fprintln(s.out)
 	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 	for _, t := range p.Targets {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", t.Name, t.Kind, t.Version)

@@ -49,7 +49,7 @@ func newEcho(s streams) *cobra.Command {
 
 func newTunnel(s streams) *cobra.Command {
 	var listen string
-	var backends []string
+	var backends, sources []string
 	var o tunnel.Options
 	c := &cobra.Command{
 		Use:   "tunnel --listen ADDR --backend ADDR",
@@ -72,6 +72,13 @@ func newTunnel(s streams) *cobra.Command {
 				}
 				o.Backends = append(o.Backends, addr)
 			}
+			for _, text := range sources {
+				source, err := netip.ParseAddr(text)
+				if err != nil {
+					return usage(fmt.Errorf("--source %s: want an address of this machine, such as 127.0.0.2", text))
+				}
+				o.Sources = append(o.Sources, source)
+			}
 			if o.MaxTunnels < 0 || o.IdleTimeout < 0 {
 				return usage(errors.New("--max-tunnels and --idle-timeout must not be negative"))
 			}
@@ -86,6 +93,7 @@ func newTunnel(s streams) *cobra.Command {
 	}
 	c.Flags().StringVar(&listen, "listen", "", "`address` to listen on, host:port; port 0: any")
 	c.Flags().StringSliceVar(&backends, "backend", nil, "`address` of the backend, host:port; several are used in turn")
+	c.Flags().StringSliceVar(&sources, "source", nil, "local `address` to dial the backend from; several are used in turn, each has about 28,000 ports")
 	c.Flags().IntVar(&o.MaxTunnels, "max-tunnels", 0, "answer 503 beyond this many tunnels; 0: no limit")
 	c.Flags().DurationVar(&o.IdleTimeout, "idle-timeout", 0, "end a tunnel after this long without a byte; 0: never")
 	return c

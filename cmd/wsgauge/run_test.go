@@ -256,6 +256,19 @@ func TestTwoAgents(t *testing.T) {
 	}
 }
 
+// Several backends share what is opened, whoever dials them.
+func TestTwoBackends(t *testing.T) {
+	r := start(t, small+"backend: {instances: 2}\n", "--targets", "direct,tunnel")
+	r.passed(time.Minute)
+	for _, trial := range r.records().Trials {
+		checkSmall(t, &trial, 50, 400)
+		backend := trial.Resources["backend"]
+		if n := backend.ProcessesPeak; n == nil || *n != 2 {
+			t.Errorf("%s: %v backend processes, want 2", trial.Target, n)
+		}
+	}
+}
+
 // Event and worker hold one thread a tunnel, prefork one process.
 func TestApacheHoldsAThreadATunnel(t *testing.T) {
 	needApache(t)

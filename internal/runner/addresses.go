@@ -29,7 +29,8 @@ type site struct {
 	target  netip.Addr
 	backend netip.Addr
 	probe   netip.Addr
-	sources []netip.Addr
+	sources []netip.Addr // where clients dial from
+	onward  []netip.Addr // where a tunnel dials its backends from
 }
 
 func (n network) site(trial, connections int) site {
@@ -38,8 +39,9 @@ func (n network) site(trial, connections int) site {
 		return netip.AddrFrom4([4]byte{127, byte(net >> 8), byte(net), byte(last)})
 	}
 	s := site{target: host(1), backend: host(2), probe: host(3)}
-	for i := range connections/portsPerPair + 1 {
+	for i := range min(connections/portsPerPair+1, 48) {
 		s.sources = append(s.sources, host(16+i))
+		s.onward = append(s.onward, host(64+i))
 	}
 	return s
 }

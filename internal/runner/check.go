@@ -17,6 +17,8 @@ type Plan struct {
 	Shortages []Shortage
 	Placement results.Placement
 	MaxOpen   int
+	Agents    int
+	Spread    string // why there are more processes than the file asks for; empty: there are not
 }
 
 // Check plans a run and starts nothing.
@@ -30,5 +32,6 @@ func Check(s *scenarios.Scenario, executable string) (*Plan, error) {
 	}
 	return &Plan{Order: r.record.Order, Trials: s.Blocks * len(r.targets), Each: s.Duration() + startUp,
 		Targets: r.record.Targets, Skipped: r.record.Skipped, Shortages: r.shortages(),
-		Placement: r.record.Placement, MaxOpen: s.MaxOpen()}, nil
+		Placement: r.record.Placement, MaxOpen: s.MaxOpen(), Agents: r.spread.agents,
+		Spread: r.spread.note(s.Agents.Count, s.Backend.Instances, r.limits.NofileHard)}, nil
 }

@@ -8,10 +8,6 @@ import (
 	"wsgauge/internal/proc"
 )
 
-// spareFiles is what a process of ours holds besides its connections: loops,
-// logs, the bus, Go's own.
-const spareFiles = 64
-
 // Shortage is a limit of this machine that is too low for what a scenario asks.
 type Shortage struct {
 	What   string // "descriptors of an agent"
@@ -47,7 +43,7 @@ func (r *run) preflight() error {
 func (r *run) shortages() []Shortage {
 	s := r.scenario
 	open := uint64(s.MaxOpen())
-	agents := uint64(max(s.Agents.Count, 1))
+	agents, backends, tunnels := uint64(r.spread.agents), uint64(r.spread.backends), uint64(r.spread.tunnels)
 	var out []Shortage
 	files := func(what string, need, have uint64, more string, fatal bool) {
 		if have != 0 && need > have {
@@ -57,7 +53,7 @@ func (r *run) shortages() []Shortage {
 	}
 	hard := r.limits.NofileHard
 	files("descriptors of each agent", (open+agents-1)/agents+spareFiles, hard, ", or spread the load with --agents", true)
-	files("descriptors of the backend", open+spareFiles, hard, "", true)
+	files("descriptors of each backend", (open+backends-1)/backends+spareFiles, hard, ", or spread the load with backend: {instances: N}", true)
 	for _, t := range r.targets {
 		switch {
 		case t.Tunnel != nil:
@@ -65,7 +61,7 @@ func (r *run) shortages() []Shortage {
 			if own {
 				have = t.Nofile.Soft
 			}
-			need := 2*open + spareFiles
+			need := (2*open+tunnels-1)/tunnels + spareFiles
 			if m := uint64(t.Tunnel.MaxTunnels); m > 0 {
 				need = min(need, 2*m+spareFiles)
 			}

@@ -58,6 +58,7 @@ type run struct {
 	layout   layout
 	targets  []*chosen
 	limits   proc.ResourceLimits
+	spread   spread
 
 	mu   sync.Mutex // guards the watcher and now
 	now  Status
@@ -175,11 +176,11 @@ func (r *run) skippedReasons() string {
 
 // plan surveys the machine and refuses what cannot work on it.
 func (r *run) plan() error {
-	if n := r.scenario.Backend.Instances; n > 1 {
-		return fmt.Errorf("backend: instances: %d is not supported by this version of wsgauge, which starts one", n)
-	}
 	if err := r.survey(); err != nil {
 		return err
+	}
+	if text := r.spread.note(r.scenario.Agents.Count, r.scenario.Backend.Instances, r.limits.NofileHard); text != "" {
+		r.note(text)
 	}
 	return r.preflight()
 }
@@ -196,6 +197,7 @@ func (r *run) survey() error {
 	if err != nil {
 		return err
 	}
+	r.spread = spreadOver(s.MaxOpen(), s.Agents.Count, s.Backend.Instances, 1, r.limits.NofileHard)
 	r.layout = place(s, proc.AvailableCPUs())
 	sum, err := fileHash(r.Executable)
 	if err != nil {
@@ -210,7 +212,7 @@ func (r *run) survey() error {
 	r.record.Limits = results.Limits{NofileSoft: r.limits.NofileSoft, NofileHard: r.limits.NofileHard,
 		Nproc: r.limits.Nproc, PidMax: r.limits.PidMax}
 	r.record.Placement = r.layout.record(r.targets)
-	r.record.Seed, r.record.Agents, r.record.Blocks = s.Seed, s.Agents.Count, s.Blocks
+	r.record.Seed, r.record.Agents, r.record.Blocks = s.Seed, r.spread.agents, s.Blocks
 	r.record.Expect = s.Expect
 	r.record.Order = order(s.Seed, s.Blocks, r.targets)
 	for _, t := range r.targets {

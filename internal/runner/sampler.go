@@ -52,9 +52,12 @@ type sampler struct {
 
 // startSampler takes the first reading, before any tunnel is open, and begins.
 func startSampler(t *trial) (*sampler, error) {
-	s := &sampler{trial: t, roots: map[string][]int{"backend": {t.backend.PID()}, "controller": {os.Getpid()}},
+	s := &sampler{trial: t, roots: map[string][]int{"controller": {os.Getpid()}},
 		probers: map[string]*proc.Prober{}, lateness: map[string]*proc.Lateness{},
 		ended: make(chan struct{}), began: time.Now()}
+	for _, b := range t.backends {
+		s.roots["backend"] = append(s.roots["backend"], b.PID())
+	}
 	if t.child != nil {
 		s.roots["target"] = []int{t.child.PID()}
 	}

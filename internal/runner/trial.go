@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"wsgauge/echo"
@@ -29,8 +30,8 @@ type trial struct {
 	record results.Trial
 
 	dir      string
-	backend  *proc.Child
-	addr     netip.AddrPort // of the backend
+	backends []*proc.Child
+	addrs    []netip.AddrPort // of the backends
 	instance *targets.Instance
 	child    *proc.Child // the target; nil for direct
 	agents   *agents
@@ -89,13 +90,15 @@ func (t *trial) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.startBackend(ctx, logDir); err != nil {
-		return fmt.Errorf("backend: %w", err)
+	for i := range r.spread.backends {
+		if err := t.startBackend(ctx, logDir, i); err != nil {
+			return fmt.Errorf("backend: %w", err)
+		}
 	}
 	if err := t.startTarget(ctx, logDir); err != nil {
 		return fmt.Errorf("target %s: %w", t.target.Name, err)
 	}
-	as := loadgen.Assignment{Agents: r.scenario.Agents.Count, Workers: r.scenario.Agents.Workers,
+	as := loadgen.Assignment{Agents: r.spread.agents, Workers: r.scenario.Agents.Workers,
 		Seed: r.scenario.Seed, Nice: r.record.Placement.AgentsNice, Addrs: t.instance.Addrs, Sources: t.site.sources,
 		Host: t.instance.Addrs[0].String(), Path: "/"}
 	spec := proc.Spec{Output: filepath.Join(logDir, "agent.log"), CPUs: t.cpus().agents}
@@ -108,9 +111,12 @@ func (t *trial) up(ctx context.Context) error {
 	return err
 }
 
-func (t *trial) startBackend(ctx context.Context, logDir string) error {
+func (t *trial) startBackend(ctx context.Context, logDir string, index int) error {
 	r := t.run
 	spec := proc.Spec{Name: "backend", Output: filepath.Join(logDir, "backend.log"), CPUs: t.cpus().backend}
+	if r.spread.backends > 1 {
+		spec.Name = fmt.Sprintf("backend %d", index)
+	}
 	r.raiseFiles(&spec)
 	return r.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
 		spec.Argv = []string{r.Executable, "echo", "--listen", addr.String()}
@@ -118,10 +124,10 @@ func (t *trial) startBackend(ctx context.Context, logDir string) error {
 		if err != nil {
 			return err
 		}
-		t.backend, t.addr = child, addr
 		if err := ready(ctx, child, addr, t.site.probe, readyWithin); err != nil {
 			return errors.Join(err, child.Stop(context.WithoutCancel(ctx), time.Second))
 		}
+		t.backends, t.addrs = append(t.backends, child), append(t.addrs, addr)
 		return nil
 	})
 }
@@ -137,7 +143,7 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			return err
 		}
-		t.instance, err = t.target.impl.Prepare(targets.Site{Listen: addr, Backends: []netip.AddrPort{t.addr},
+		t.instance, err = t.target.impl.Prepare(targets.Site{Listen: addr, Backends: t.addrs, Sources: t.site.onward,
 			Dir: dir, LogDir: logDir, Executable: r.Executable, Opened: r.scenario.MaxOpen()})
 		if err != nil {
 			return err
@@ -255,9 +261,9 @@ func (t *trial) idle() (bool, error) {
 // leg names the side of the target that a socket serves, by the listener's end.
 func (t *trial) leg(local, _ netip.AddrPort) string {
 	switch {
-	case local == t.instance.Addrs[0]:
+	case slices.Contains(t.instance.Addrs, local):
 		return "front"
-	case local == t.addr:
+	case slices.Contains(t.addrs, local):
 		return "back"
 	}
 	return ""
@@ -291,6 +297,16 @@ func (t *trial) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	if t.child != nil {
 		target = t.child.Done()
 	}
+	ended := make(chan *proc.Child, len(t.backends))
+	for _, b := range t.backends {
+		go func() {
+			select {
+			case <-b.Done():
+				ended <- b
+			case <-ctx.Done():
+			}
+		}()
+	}
 	var what string
 	var child *proc.Child
 	select {
@@ -298,8 +314,8 @@ func (t *trial) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 		return
 	case <-target:
 		what, child = "target "+t.target.Name, t.child
-	case <-t.backend.Done():
-		what, child = "backend", t.backend
+	case child = <-ended:
+		what = "backend"
 	}
 	// The agents see the ends of their connections and report within a second;
 	// those closures belong to the record.
@@ -326,8 +342,8 @@ func (t *trial) down(ctx context.Context) error {
 		t.readLog(true)
 		errs = append(errs, t.child.Stop(ctx, t.instance.StopGrace))
 	}
-	if t.backend != nil {
-		errs = append(errs, t.backend.Stop(ctx, 2*time.Second))
+	for _, b := range t.backends {
+		errs = append(errs, b.Stop(ctx, 2*time.Second))
 	}
 	t.closeLog()
 	if t.dir != "" {

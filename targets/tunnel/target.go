@@ -65,6 +65,14 @@ func (t *Target) Prepare(site targets.Site) (*targets.Instance, error) {
 		backends = append(backends, b.String())
 	}
 	args := []string{"tunnel", "--listen", site.Listen.String(), "--backend", strings.Join(backends, ",")}
+	// With one source there are ports enough on the kernel's own choice.
+	if len(site.Sources) > 1 {
+		var sources []string
+		for _, s := range site.Sources {
+			sources = append(sources, s.String())
+		}
+		args = append(args, "--source", strings.Join(sources, ","))
+	}
 	if n := t.config.MaxTunnels; n > 0 {
 		args = append(args, "--max-tunnels", strconv.Itoa(n))
 	}

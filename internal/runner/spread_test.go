@@ -1,0 +1,47 @@
+package runner
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestSpreadHoldsTheLimit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		open := rapid.IntRange(0, 2_000_000).Draw(t, "open")
+		nofile := rapid.Uint64Range(planAround, 1<<20).Draw(t, "nofile")
+		s := spreadOver(open, 1, 1, 1, nofile)
+		each := func(what string, files, processes int) {
+			if processes < 1 || files > processes*(int(nofile)-spareFiles) {
+				t.Fatalf("%d files over %d %s of at most %d", files, processes, what, nofile)
+			}
+			if processes > 1 && files <= (processes-1)*(int(nofile)-spareFiles) {
+				t.Fatalf("%d %s for %d files: one fewer would do", processes, what, files)
+			}
+		}
+		each("agents", open, s.agents)
+		each("backends", open, s.backends)
+		each("tunnels", 2*open, s.tunnels)
+	})
+}
+
+func TestSpreadKeepsWhatIsAsked(t *testing.T) {
+	if s := spreadOver(300, 2, 3, 4, 20_000); s != (spread{2, 3, 4}) {
+		t.Errorf("%+v", s)
+	}
+	// A limit that low is to be raised, not to be planned around.
+	if s := spreadOver(5000, 1, 1, 1, 1024); s != (spread{1, 1, 1}) {
+		t.Errorf("%+v", s)
+	}
+	s := spreadOver(60_000, 1, 1, 1, 20_000)
+	if s != (spread{4, 4, 7}) {
+		t.Errorf("%+v", s)
+	}
+	want := "a process may open 20000 files, so the connections are spread over 4 agents, 4 backends"
+	if got := s.note(1, 1, 20_000); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := s.note(4, 4, 20_000); got != "" {
+		t.Errorf("%q although that was asked for", got)
+	}
+}
