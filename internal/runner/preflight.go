@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"wsgauge/internal/proc"
+	"wsgauge/targets/apache"
 )
 
 // Shortage is a limit of this machine that is too low for what a scenario asks.
@@ -82,11 +83,11 @@ func (r *run) shortages() []Shortage {
 // child (about 20 and three a tunnel), and processes or threads in all.
 func (r *run) apacheShortages(t *chosen) []Shortage {
 	var out []Shortage
-	a := t.Apache
-	threads := 1
-	if a.MPM != "prefork" {
-		threads = max(a.ThreadsPerChild, 1)
+	shape, err := apache.ShapeOf(*t.Apache)
+	if err != nil {
+		return nil // said with more context when the target is prepared
 	}
+	threads := shape.ThreadsPerChild
 	have, own := r.limits.NofileSoft, t.Nofile.Soft != 0
 	if own {
 		have = t.Nofile.Soft
@@ -95,7 +96,7 @@ func (r *run) apacheShortages(t *chosen) []Shortage {
 		out = append(out, Shortage{What: "descriptors of a child of target " + t.Name, Need: need, Have: have, Fatal: !own,
 			Remedy: fmt.Sprintf("raise it with `ulimit -n %d`, or lower threads_per_child", roundUp(need))})
 	}
-	tasks := uint64(a.MaxRequestWorkers) + uint64(a.MaxRequestWorkers/threads)*3
+	tasks := uint64(shape.Workers) + uint64(shape.Workers/threads)*3
 	if limit := taskLimit(r.limits); limit != 0 && tasks > limit {
 		out = append(out, Shortage{What: "processes and threads of target " + t.Name, Need: tasks, Have: limit, Fatal: true,
 			Remedy: "raise pids.max of the control group (TasksMax= of the service), `ulimit -u`, or kernel.pid_max"})

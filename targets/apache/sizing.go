@@ -51,6 +51,19 @@ type sizing struct {
 	children int // how many stand once the server has started and is idle
 }
 
+// Shape is how large a server becomes under load.
+type Shape struct {
+	Workers         int // requests, and so tunnels, at once
+	ThreadsPerChild int // 1 on prefork
+}
+
+// ShapeOf works out what a configuration allows, defaults and the server's own
+// clamping included; the error names a value that the server would not keep.
+func ShapeOf(a scenarios.Apache) (Shape, error) {
+	s, err := sizeOf(a)
+	return Shape{Workers: s.workers, ThreadsPerChild: max(s.threadsPerChild, 1)}, err
+}
+
 // settled tells whether everything that is started beforehand stands. More may
 // stand: the MPM starts spare children as it sees fit.
 func (s sizing) settled(processes, threads int) bool {
