@@ -3,6 +3,8 @@ package runner
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"wsgauge/loadgen"
@@ -60,17 +62,18 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 	step.Resources = t.sampler.ofStep(&step, y, readings)
 	t.record.Steps = append(t.record.Steps, step)
 	t.event(results.Event{Kind: "step_end", Step: plan.ID})
-	t.failures(&step)
 	return g.open, err
 }
 
-// failures writes what went wrong in a step as events.
-func (t *trial) failures(s *results.Step) {
-	for class, n := range s.Failures {
-		t.event(results.Event{Kind: "failure", Step: s.ID, Class: class, Count: n})
-	}
-	for class, n := range s.Closures {
-		t.event(results.Event{Kind: "closure", Step: s.ID, Class: class, Count: n})
+// ends writes what went wrong and what ended in one second of a step as events.
+func (t *trial) ends(at time.Time, step string, c *loadgen.Counts) {
+	for _, kind := range []struct {
+		name   string
+		counts map[string]int64
+	}{{"failure", c.Failures}, {"closure", c.Closures}} {
+		for _, class := range slices.Sorted(maps.Keys(kind.counts)) {
+			t.eventAt(at, results.Event{Kind: kind.name, Step: step, Class: class, Count: kind.counts[class]})
+		}
 	}
 }
 
@@ -189,6 +192,7 @@ func (t *trial) second(g *gathering, k int64, s *second) error {
 			}
 		}
 	}
+	t.ends(at, g.tally.plan.ID, &s.rec.Counts)
 	t.run.status(func(st *Status) { t.show(st, now, s, &g.tally.sum) })
 	return nil
 }

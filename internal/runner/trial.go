@@ -422,8 +422,10 @@ func (t *trial) finish(clock clockCheck) {
 	}
 }
 
-func (t *trial) event(e results.Event) {
-	e.AtS = time.Since(t.run.start).Seconds()
+func (t *trial) event(e results.Event) { t.eventAt(time.Now(), e) }
+
+func (t *trial) eventAt(at time.Time, e results.Event) {
+	e.AtS = at.Sub(t.run.start).Seconds()
 	e.Block, e.Target = t.record.Block, t.target.Name
 	t.run.event(e)
 }
