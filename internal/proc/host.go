@@ -21,6 +21,8 @@ type HostInfo struct {
 	CPU         string // the model
 	CPUs        int    // logical CPUs of the machine, whoever may use them
 	MemoryBytes int64
+	// MemoryAvailableBytes is what can be used at this moment without swapping.
+	MemoryAvailableBytes int64
 	// Sysctls are the settings that bear on a run, by their dotted names; one that
 	// this kernel does not have is absent.
 	Sysctls map[string]string
@@ -68,13 +70,14 @@ func Host() (HostInfo, error) {
 		return HostInfo{}, fmt.Errorf("describe the machine's CPUs: %w", err)
 	}
 	h := HostInfo{
-		Name:        info.Hostname,
-		OS:          strings.TrimSpace(info.Platform + " " + info.PlatformVersion),
-		Kernel:      info.KernelVersion,
-		Arch:        info.KernelArch,
-		CPUs:        count,
-		MemoryBytes: int64(memory.Total),
-		Sysctls:     map[string]string{},
+		Name:                 info.Hostname,
+		OS:                   strings.TrimSpace(info.Platform + " " + info.PlatformVersion),
+		Kernel:               info.KernelVersion,
+		Arch:                 info.KernelArch,
+		CPUs:                 count,
+		MemoryBytes:          int64(memory.Total),
+		MemoryAvailableBytes: int64(memory.Available),
+		Sysctls:              map[string]string{},
 	}
 	if len(models) > 0 {
 		h.CPU = models[0].ModelName

@@ -6,9 +6,19 @@ import (
 	"net/netip"
 )
 
-// portsPerPair is how many connections we plan between two addresses: the usual
-// ephemeral range has 28,232 ports, and what another program holds of it is not ours.
-const portsPerPair = 25_000
+// usualPorts is the size of the ephemeral range where the kernel does not tell it:
+// 32768 to 60999.
+const usualPorts = 28_232
+
+// portsPerPair is how many connections are planned between two addresses: some of
+// the ephemeral range may be held by another program.
+func portsPerPair(ipLocalPortRange string) int {
+	ports := usualPorts
+	if low, high, ok := portRange(ipLocalPortRange); ok {
+		ports = high - low + 1
+	}
+	return max(ports*8/10, 1)
+}
 
 // network gives each trial loopback addresses of its own, so that sockets in
 // TIME_WAIT of one trial are never in the way of another, nor those of a run
@@ -33,13 +43,15 @@ type site struct {
 	onward  []netip.Addr // where a tunnel dials its backends from
 }
 
-func (n network) site(trial, connections int) site {
+// site returns the addresses of a trial with so many connections, of which a pair of
+// addresses takes perPair.
+func (n network) site(trial, connections, perPair int) site {
 	host := func(last int) netip.Addr {
 		net := 0x0100 + (int(n.base)-0x0100+trial)%0xfe00
 		return netip.AddrFrom4([4]byte{127, byte(net >> 8), byte(net), byte(last)})
 	}
 	s := site{target: host(1), backend: host(2), probe: host(3)}
-	for i := range min(connections/portsPerPair+1, 48) {
+	for i := range min(connections/perPair+1, 48) {
 		s.sources = append(s.sources, host(16+i))
 		s.onward = append(s.onward, host(64+i))
 	}

@@ -1,8 +1,11 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"wsgauge/internal/proc"
@@ -35,88 +38,163 @@ func (r *run) preflight() error {
 		}
 	}
 	if len(fatal) > 0 {
-		return fmt.Errorf("preflight: this machine's limits are too low for the scenario; nothing was started\n  %s",
+		return fmt.Errorf("preflight: this machine's limits are too low for the scenario; nothing was started. What binds first:\n  %s",
 			strings.Join(fatal, "\n  "))
 	}
 	return nil
 }
 
+// shortages lists the limits that are too low, the one that binds first before the
+// others: of two, that with the smaller share of what is needed.
 func (r *run) shortages() []Shortage {
 	s := r.scenario
-	open := uint64(s.MaxOpen())
-	agents, backends, tunnels := uint64(r.spread.agents), uint64(r.spread.backends), uint64(r.spread.tunnels)
-	var out []Shortage
-	files := func(what string, need, have uint64, more string, fatal bool) {
-		if have != 0 && need > have {
-			out = append(out, Shortage{What: what, Need: need, Have: have, Fatal: fatal,
-				Remedy: fmt.Sprintf("raise it with `ulimit -n %d` (as root, or by LimitNOFILE= of the service)%s", roundUp(need), more)})
-		}
-	}
-	hard := r.limits.NofileHard
-	files("descriptors of each agent", (open+agents-1)/agents+spareFiles, hard, ", or spread the load with --agents", true)
-	files("descriptors of each backend", (open+backends-1)/backends+spareFiles, hard, ", or spread the load with backend: {instances: N}", true)
+	d := demand{open: uint64(s.MaxOpen()), spread: r.spread, limits: r.limits, memory: uint64(max(r.memory, 0)),
+		sysctls: r.record.Host.Sysctls, root: os.Geteuid() == 0}
+	d.generator()
 	for _, t := range r.targets {
 		switch {
 		case t.Tunnel != nil:
-			have, own := hard, t.Nofile.Soft != 0
-			if own {
-				have = t.Nofile.Soft
-			}
-			need := (2*open+tunnels-1)/tunnels + spareFiles
-			if m := uint64(t.Tunnel.MaxTunnels); m > 0 {
-				need = min(need, 2*m+spareFiles)
-			}
-			// A limit that the scenario sets is what it wants to measure.
-			files("descriptors of target "+t.Name+" (two a tunnel)", need, have, "", !own)
+			d.tunnel(t)
 		case t.Apache != nil:
-			out = append(out, r.apacheShortages(t)...)
+			d.apache(t)
 		}
 	}
-	if n, err := somaxconn(r); err == nil && open > n {
-		out = append(out, Shortage{What: "net.core.somaxconn, which bounds a burst of connects", Need: open, Have: n,
-			Remedy: fmt.Sprintf("raise it with `sysctl -w net.core.somaxconn=%d`, or connect at a lower rate", roundUp(open))})
-	}
-	return out
+	d.machine()
+	slices.SortStableFunc(d.short, func(a, b Shortage) int {
+		return cmp.Compare(float64(a.Have)/float64(a.Need), float64(b.Have)/float64(b.Need))
+	})
+	return d.short
 }
 
-// apacheShortages are the limits that the server's own shape needs: descriptors a
-// child (about 20 and three a tunnel), and processes or threads in all.
-func (r *run) apacheShortages(t *chosen) []Shortage {
-	var out []Shortage
-	shape, err := apache.ShapeOf(*t.Apache)
-	if err != nil {
-		return nil // said with more context when the target is prepared
+// demand is what a scenario asks of a machine.
+type demand struct {
+	open    uint64 // most connections at once
+	spread  spread
+	limits  proc.ResourceLimits
+	memory  uint64 // bytes available; 0: not known
+	sysctls map[string]string
+	root    bool
+
+	files  uint64 // of the hungriest target
+	bytes  uint64 // the same
+	onward uint64 // connections of one pair of addresses behind a target
+	short  []Shortage
+}
+
+// Kernel and process memory of a tunnel, for an estimate: a TCP socket with its
+// inode, file and epoll entry takes 3 to 4 KiB (MemAvailable before and with 80,000
+// sockets, less our processes' PSS), a worker of Apache 61 KiB of PSS (quickstart).
+const (
+	socketBytes       = 4 << 10
+	apacheWorkerBytes = 64 << 10
+)
+
+func (d *demand) need(what string, need, have uint64, fatal bool, remedy string, args ...any) {
+	if have != 0 && need > have {
+		d.short = append(d.short, Shortage{What: what, Need: need, Have: have, Fatal: fatal, Remedy: fmt.Sprintf(remedy, args...)})
 	}
-	threads := shape.ThreadsPerChild
-	have, own := r.limits.NofileSoft, t.Nofile.Soft != 0
+}
+
+func (d *demand) descriptors(what string, need, have uint64, fatal bool, more string) {
+	d.need(what, need, have, fatal, "raise it with `ulimit -n %d` (as root, or by LimitNOFILE= of the service)%s", roundUp(need), more)
+}
+
+// generator is agents and backends, which are the same for every target.
+func (d *demand) generator() {
+	d.descriptors("descriptors of each agent", perProcess(d.open, d.spread.agents), d.limits.NofileHard, true,
+		", or spread the load with --agents")
+	d.descriptors("descriptors of each backend", perProcess(d.open, d.spread.backends), d.limits.NofileHard, true,
+		", or spread the load with backend: {instances: N}")
+}
+
+func perProcess(files uint64, processes int) uint64 {
+	n := uint64(max(processes, 1))
+	return (files+n-1)/n + spareFiles
+}
+
+func (d *demand) tunnel(t *chosen) {
+	have, own := d.limits.NofileHard, t.Nofile.Soft != 0
 	if own {
 		have = t.Nofile.Soft
 	}
-	if need := uint64(20 + 3*threads); have != 0 && need > have {
-		out = append(out, Shortage{What: "descriptors of a child of target " + t.Name, Need: need, Have: have, Fatal: !own,
-			Remedy: fmt.Sprintf("raise it with `ulimit -n %d`, or lower threads_per_child", roundUp(need))})
+	files := 2 * d.open
+	if m := uint64(t.Tunnel.MaxTunnels); m > 0 {
+		files = min(files, 2*m)
 	}
+	// A limit that the scenario sets is what it wants to measure.
+	d.descriptors("descriptors of target "+t.Name+" (two a tunnel)", perProcess(files, d.spread.tunnels), have, !own, "")
+	d.files, d.bytes = max(d.files, files), max(d.bytes, 2*d.open*socketBytes)
+}
+
+// apache needs descriptors in each child (about 20 and three a tunnel), processes or
+// threads in all, and a port of one address pair for each tunnel.
+func (d *demand) apache(t *chosen) {
+	shape, err := apache.ShapeOf(*t.Apache)
+	if err != nil {
+		return // said with more context when the target is prepared
+	}
+	threads := shape.ThreadsPerChild
+	have, own := d.limits.NofileSoft, t.Nofile.Soft != 0
+	if own {
+		have = t.Nofile.Soft
+	}
+	files := uint64(20 + 3*threads)
+	d.need("descriptors of a child of target "+t.Name, files, have, !own,
+		"raise it with `ulimit -n %d`, or lower threads_per_child", roundUp(files))
 	tasks := uint64(shape.Workers) + uint64(shape.Workers/threads)*3
-	if limit := taskLimit(r.limits); limit != 0 && tasks > limit {
-		out = append(out, Shortage{What: "processes and threads of target " + t.Name, Need: tasks, Have: limit, Fatal: true,
-			Remedy: "raise pids.max of the control group (TasksMax= of the service), `ulimit -u`, or kernel.pid_max"})
+	d.need("processes and threads of target "+t.Name, tasks, d.taskLimit(), true,
+		"raise pids.max of the control group (TasksMax= of the service), `ulimit -u`, kernel.pid_max or kernel.threads-max")
+	tunnels := min(d.open, uint64(shape.Workers))
+	d.files = max(d.files, 2*tunnels+files)
+	d.bytes = max(d.bytes, 2*tunnels*socketBytes+uint64(shape.Workers)*apacheWorkerBytes)
+	d.onward = max(d.onward, tunnels)
+}
+
+// machine is what all processes share.
+func (d *demand) machine() {
+	files := 2*d.open + d.files
+	d.need("open files of the whole machine (fs.file-max)", files, d.number("fs.file-max"), !d.root,
+		"raise it with `sysctl -w fs.file-max=%d`", roundUp(files))
+	if low, high, ok := portRange(d.sysctls["net.ipv4.ip_local_port_range"]); ok {
+		d.need("ports from a target to its one backend address (net.ipv4.ip_local_port_range)", d.onward, uint64(high-low+1), false,
+			"widen it with `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`")
 	}
-	return out
+	d.need("connections tracked by netfilter (net.netfilter.nf_conntrack_max)", 2*d.open, d.number("net.netfilter.nf_conntrack_max"), true,
+		"raise it with `sysctl -w net.netfilter.nf_conntrack_max=%d`", roundUp(2*d.open))
+	memory := 2*d.open*socketBytes + d.bytes
+	d.need("bytes of memory, estimated", memory, d.memory, false, "use fewer connections or a larger machine")
+	d.need("net.core.somaxconn, which bounds a burst of connects", d.open, d.number("net.core.somaxconn"), false,
+		"raise it with `sysctl -w net.core.somaxconn=%d`, or connect at a lower rate", roundUp(d.open))
 }
 
 // taskLimit is the smallest limit on processes and threads; 0: none is known.
 // RLIMIT_NPROC does not hold root.
-func taskLimit(l proc.ResourceLimits) uint64 {
+func (d *demand) taskLimit() uint64 {
 	limit := uint64(0)
-	for _, n := range []uint64{uint64(max(l.PidMax, 0)), uint64(max(l.CgroupPidsMax, 0))} {
+	least := func(n uint64) {
 		if n != 0 && (limit == 0 || n < limit) {
 			limit = n
 		}
 	}
-	if os.Geteuid() != 0 && l.Nproc != 0 && (limit == 0 || l.Nproc < limit) {
-		limit = l.Nproc
+	least(uint64(max(d.limits.PidMax, 0)))
+	least(uint64(max(d.limits.CgroupPidsMax, 0)))
+	least(d.number("kernel.threads-max"))
+	if !d.root {
+		least(d.limits.Nproc)
 	}
 	return limit
+}
+
+// number is a setting of the kernel; 0: it has none of that name.
+func (d *demand) number(name string) uint64 {
+	n, _ := strconv.ParseUint(d.sysctls[name], 10, 64) // 0 stands for what is no number too
+	return n
+}
+
+// portRange reads "32768 60999".
+func portRange(text string) (low, high int, ok bool) {
+	n, err := fmt.Sscan(text, &low, &high)
+	return low, high, err == nil && n == 2 && low > 0 && high >= low
 }
 
 // roundUp returns the next power of two: what one would type.
@@ -126,10 +204,4 @@ func roundUp(n uint64) uint64 {
 		p *= 2
 	}
 	return p
-}
-
-func somaxconn(r *run) (uint64, error) {
-	var n uint64
-	_, err := fmt.Sscan(r.record.Host.Sysctls["net.core.somaxconn"], &n)
-	return n, err
 }

@@ -59,6 +59,7 @@ type run struct {
 	targets  []*chosen
 	limits   proc.ResourceLimits
 	spread   spread
+	memory   int64 // bytes that are available
 
 	mu   sync.Mutex // guards the watcher and now
 	now  Status
@@ -197,6 +198,7 @@ func (r *run) survey() error {
 	if err != nil {
 		return err
 	}
+	r.memory = host.MemoryAvailableBytes
 	r.spread = spreadOver(s.MaxOpen(), s.Agents.Count, s.Backend.Instances, 1, r.limits.NofileHard)
 	r.layout = place(s, proc.AvailableCPUs())
 	sum, err := fileHash(r.Executable)

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"net/netip"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -43,5 +44,30 @@ func TestSpreadKeepsWhatIsAsked(t *testing.T) {
 	}
 	if got := s.note(4, 4, 20_000); got != "" {
 		t.Errorf("%q although that was asked for", got)
+	}
+}
+
+func TestSiteHasPortsEnough(t *testing.T) {
+	for text, want := range map[string]int{"": 22_585, "32768 60999": 22_585, "1024\t65535": 51_609, "40000 40009": 8, "x": 22_585} {
+		if got := portsPerPair(text); got != want {
+			t.Errorf("%q: %d ports a pair, want %d", text, got, want)
+		}
+	}
+	n, err := newNetwork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := n.site(1, 100_000, 20_000), n.site(2, 100, 20_000)
+	if len(a.sources) < 5 || len(b.sources) != 1 {
+		t.Errorf("%d and %d sources", len(a.sources), len(b.sources))
+	}
+	seen := map[string]bool{}
+	for _, s := range []site{a, b} {
+		for _, addr := range append(append([]netip.Addr{s.target, s.backend, s.probe}, s.sources...), s.onward...) {
+			if seen[addr.String()] || !addr.IsLoopback() {
+				t.Errorf("%v is used twice, or not of this machine", addr)
+			}
+			seen[addr.String()] = true
+		}
 	}
 }

@@ -47,7 +47,7 @@ type trial struct {
 // ends the trial and stands in its record.
 func (r *run) runTrial(ctx context.Context, number, block int, target *chosen) error {
 	t := &trial{run: r, number: number, target: target, start: time.Now(),
-		site: r.network.site(number, r.scenario.MaxOpen()),
+		site: r.network.site(number, r.scenario.MaxOpen(), portsPerPair(r.record.Host.Sysctls["net.ipv4.ip_local_port_range"])),
 		record: results.Trial{Block: block, Target: target.Name,
 			Resources: map[string]*results.Resources{}, Log: map[string]int64{}}}
 	t.record.StartedS = t.start.Sub(r.start).Seconds()
