@@ -115,6 +115,8 @@ func (c *conn) dialed() {
 	}
 	now := evloop.Now()
 	w.rec.Record(Dial, now-o.intended)
+	// A kernel without stamps leaves the figure absent.
+	c.stamped = c.number%stampEvery == 0 && evloop.StampReceives(int(c.fd)) == nil
 	o.key = wire.NewKey(w.nonce())
 	o.requested = now
 	c.state = upgrading

@@ -18,6 +18,7 @@ const (
 	ServiceTime
 	SendLag
 	WriteBlocked
+	ReceiveLag // on sampled connections
 	DialLag
 	Dial
 	Upgrade
@@ -36,7 +37,7 @@ func Metrics() []Metric {
 }
 
 var metricNames = [metricCount]string{"response_time", "service_time", "send_lag", "write_blocked",
-	"dial_lag", "dial", "upgrade", "ping", "idle_before_close"}
+	"receive_lag", "dial_lag", "dial", "upgrade", "ping", "idle_before_close"}
 
 // String returns the metric's name in records.
 func (m Metric) String() string { return metricNames[m] }

@@ -97,3 +97,34 @@ func BenchmarkDial(b *testing.B) {
 		CloseSocket(conn)
 	}
 }
+
+// BenchmarkRead and BenchmarkReadStamped are one write and one read of 128 bytes over
+// loopback; their difference is what a receive stamp costs.
+func BenchmarkRead(b *testing.B) {
+	benchmarkRead(b, func(fd int, p []byte) (int, error) { return Read(fd, p) })
+}
+
+func BenchmarkReadStamped(b *testing.B) {
+	benchmarkRead(b, func(fd int, p []byte) (int, error) {
+		n, _, err := ReadStamped(fd, p)
+		return n, err
+	})
+}
+
+func benchmarkRead(b *testing.B, read func(int, []byte) (int, error)) {
+	from, to := connected(b)
+	if err := StampReceives(to); err != nil {
+		b.Skip(err)
+	}
+	p := make([]byte, 4096)
+	for b.Loop() {
+		if _, err := Write(from, p[:128]); err != nil {
+			b.Fatal(err)
+		}
+		for n, err := read(to, p); n != 128; n, err = read(to, p) {
+			if err != ErrAgain {
+				b.Fatal(n, err)
+			}
+		}
+	}
+}

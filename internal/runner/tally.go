@@ -44,7 +44,7 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 	}
 	for metric, place := range map[loadgen.Metric]**results.Quantiles{
 		loadgen.ResponseTime: &f.ResponseTime, loadgen.ServiceTime: &f.ServiceTime,
-		loadgen.SendLag: &f.SendLag, loadgen.WriteBlocked: &f.WriteBlocked,
+		loadgen.SendLag: &f.SendLag, loadgen.WriteBlocked: &f.WriteBlocked, loadgen.ReceiveLag: &f.ReceiveLag,
 		loadgen.DialLag: &f.DialLag, loadgen.Dial: &f.Dial, loadgen.Upgrade: &f.Upgrade,
 		loadgen.Ping: &f.Ping, loadgen.IdleBeforeClose: &f.IdleBeforeClose,
 	} {

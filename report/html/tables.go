@@ -91,6 +91,30 @@ func costs(rows []aggregate.Row) grid {
 	return g
 }
 
+// clocks shows all clocks of a message side by side, so that a reader sees how much of
+// the response time is the generator's own.
+func clocks(rows []aggregate.Row) grid {
+	list := []string{"response_time", "service_time", "send_lag", "write_blocked", "receive_lag"}
+	g := grid{Head: heads(1, "target", "response time", "service time", "send lag", "write blocked", "receive lag")}
+	for _, r := range rows {
+		row, any := []cell{name(r.Name)}, false
+		for _, metric := range list {
+			middle, err := aggregate.Over(r.Trials, "", metric+".p50")
+			tail, terr := aggregate.Over(r.Trials, "", metric+".p99")
+			if err != nil || terr != nil {
+				row = append(row, cell{})
+				continue
+			}
+			any = any || middle.State == aggregate.Known
+			row = append(row, cell{Text: middle.String(), Under: "p99 " + tail.String(), Class: figure(middle).Class})
+		}
+		if any {
+			g.Rows = append(g.Rows, row)
+		}
+	}
+	return g
+}
+
 // maxSteps bounds the table of steps.
 const maxSteps = 40
 
