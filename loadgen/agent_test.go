@@ -115,10 +115,15 @@ func upgrade(c net.Conn) (*bufio.Reader, bool) {
 	if err != nil {
 		return nil, false
 	}
-	sum := sha1.Sum([]byte(request.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	_, err = fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-		base64.StdEncoding.EncodeToString(sum[:]))
+		acceptOf(request))
 	return r, err == nil
+}
+
+// acceptOf is the Sec-WebSocket-Accept that a request wants (RFC 6455 section 4.2.2).
+func acceptOf(request *http.Request) string {
+	sum := sha1.Sum([]byte(request.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func TestFailuresOfOpening(t *testing.T) {
