@@ -68,12 +68,29 @@ func (b *builder) target(raw *rawTarget) Target {
 	case raw.Apache.given():
 		t.Apache = b.apache(&raw.Apache)
 	case raw.Tunnel.given():
-		t.Tunnel = &Tunnel{MaxTunnels: raw.Tunnel.MaxTunnels.v, IdleTimeout: raw.Tunnel.IdleTimeout.v}
+		t.Tunnel = b.tunnel(&raw.Tunnel)
 	case raw.Direct.given():
 		t.Direct = true
 		if raw.Nofile.given() || raw.CPUs.given() {
 			b.add(raw.mark, "remove nofile and cpus", "direct has no processes that a limit could hold")
 		}
+	}
+	return t
+}
+
+func (b *builder) tunnel(raw *rawTunnel) *Tunnel {
+	t := &Tunnel{MaxTunnels: raw.MaxTunnels.v, IdleTimeout: raw.IdleTimeout.v, Processes: max(raw.Processes.v, 1)}
+	if max, n := raw.MaxTunnels, t.Processes; max.known && max.v < n {
+		b.add(max.mark, "", "max_tunnels: %d is fewer than one for each of %d processes", max.v, n)
+	}
+	i := &raw.Inject
+	if !i.given() {
+		return t
+	}
+	t.Inject = &Inject{Delay: i.Delay.v, Jitter: i.Jitter.v, Stall: Stall{For: i.Stall.For.v, Every: i.Stall.Every.v},
+		CPU: i.CPU.v, LeakFDEvery: i.LeakFDEvery.v, LeakBytes: i.LeakBytes.v}
+	if s := &i.Stall; s.For.known && s.Every.known && s.For.v >= s.Every.v {
+		b.add(s.For.mark, "make every longer", "stall: %v once every %v never ends", s.For.v, s.Every.v)
 	}
 	return t
 }

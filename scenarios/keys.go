@@ -79,7 +79,26 @@ type rawTunnel struct {
 	MaxTunnels  count    `json:"max_tunnels,omitempty" max:"10000000" example:"1000" jsonschema:"Tunnels at once; one more is answered with 503. Without it there is no limit."`
 	IdleTimeout duration `json:"idle_timeout,omitempty" example:"5m" jsonschema:"A tunnel ends after this long without a byte in either direction. Without it it does not."`
 
-	_ struct{} `later:"processes|tls|inject"`
+	Processes count     `json:"processes,omitempty" max:"256" default:"1" jsonschema:"Processes behind the one address. The kernel deals connections to them by a hash of their addresses; max_tunnels is divided among them."`
+	Inject    rawInject `json:"inject,omitempty" jsonschema:"Faults of known size, to see whether they are found."`
+
+	_ struct{} `later:"tls"`
+}
+
+type rawInject struct {
+	section
+	Delay       duration `json:"delay,omitempty" max:"1m" example:"500us" jsonschema:"Holds back every chunk from client to backend for so long; chunks of a tunnel keep their order. A chunk is what one read brings, usually a message. The way back is left alone."`
+	Jitter      duration `json:"jitter,omitempty" max:"1m" example:"2ms" jsonschema:"Adds a random time to delay: uniform from 0 to this, independent from chunk to chunk."`
+	Stall       rawStall `json:"stall,omitempty" jsonschema:"Stops the whole process once in a while."`
+	CPU         duration `json:"cpu,omitempty" max:"1s" example:"100us" jsonschema:"Takes so much processor time for every chunk from client to backend; what comes meanwhile waits."`
+	LeakFDEvery count    `json:"leak_fd_every,omitempty" max:"1000000" example:"10" jsonschema:"Leaks a descriptor with every so manieth tunnel that opens."`
+	LeakBytes   size     `json:"leak_bytes,omitempty" max:"1GiB" example:"4KiB" jsonschema:"Leaks so much memory with every tunnel that opens, 4 GiB in all at most."`
+}
+
+type rawStall struct {
+	section
+	Every duration `json:"every" example:"1s" jsonschema:"How often. Stalls begin at multiples of it after the start."`
+	For   duration `json:"for" max:"1m" example:"50ms" jsonschema:"How long. Shorter than every."`
 }
 
 type rawApache struct {

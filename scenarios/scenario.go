@@ -65,7 +65,23 @@ type Nofile struct{ Soft, Hard uint64 }
 type Tunnel struct {
 	MaxTunnels  int           // 0: no limit
 	IdleTimeout time.Duration // 0: none
+	Processes   int           // behind one address; 1 unless given
+	Inject      *Inject       // nil: nothing
 }
+
+// Inject is faults of known size that the reference tunnel adds. Zero: not that one.
+type Inject struct {
+	Delay       time.Duration // of each chunk from client to backend
+	Jitter      time.Duration // in addition, uniform from 0 to it
+	Stall       Stall
+	CPU         time.Duration // of each chunk from client to backend
+	LeakFDEvery int           // a descriptor with every so manieth tunnel
+	LeakBytes   int           // with each tunnel
+}
+
+// Stall stops a target for so long, once every so often. Both are 0, or For is the
+// shorter.
+type Stall struct{ For, Every time.Duration }
 
 // Apache configures an Apache httpd. Zero values leave the directive to the
 // default that docs/scenarios.md states.

@@ -26,6 +26,10 @@ func readClock(id int32) int64 {
 // machine (to within the microsecond in which the anchor was taken).
 func Now() int64 { return anchorMono + int64(time.Since(anchor)) }
 
+// ThreadCPU returns the processor time of the calling thread in nanoseconds; on a
+// loop's thread, that of the loop.
+func ThreadCPU() int64 { return readClock(unix.CLOCK_THREAD_CPUTIME_ID) }
+
 // FromWall converts a wall-clock time (nanoseconds since 1970) to the scale of
 // [Now], by the wall clock as it stood when the process started: a clock that is
 // stepped later does not move what was planned.

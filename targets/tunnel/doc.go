@@ -35,4 +35,16 @@
 // and until it has been written nothing more is read: TCP's own flow control then
 // reaches the sender. FIN is carried across once what came before it has been
 // written, RST at once.
+//
+// # Known faults
+//
+// An [Injection] makes the tunnel worse by a known measure: it holds chunks back,
+// stops for a while, burns processor time, leaks. It is what calibrates the
+// harness (docs/methodology.md). Without one nothing of it runs but a comparison
+// with nil for each chunk.
+//
+// # Several processes
+//
+// A process may open only so many files. [Processes] owns several that share an
+// address, and leaves none behind.
 package tunnel

@@ -312,6 +312,9 @@ func (o *opening) open(all []byte) {
 	}
 	t.opening = nil
 	t.server.releaseOpening(o)
+	if t.server.injector != nil {
+		t.server.injector.opened()
+	}
 	t.startIdle()
 	t.settle()
 }

@@ -45,6 +45,8 @@ type Options struct {
 	Backlog int
 	// Shared lets several processes listen on the same address (SO_REUSEPORT).
 	Shared bool
+	// Inject adds faults of known size.
+	Inject Injection
 }
 
 // complete puts in the defaults and refuses what makes no sense.
@@ -67,6 +69,9 @@ func (o *Options) complete() error {
 	}
 	if o.MaxTunnels < 0 || o.Backlog < 0 || o.IdleTimeout < 0 || o.HeadTimeout < 0 || o.DialTimeout < 0 {
 		return errors.New("tunnel: a limit or timeout is negative; give 0 for its default")
+	}
+	if err := o.Inject.check(); err != nil {
+		return fmt.Errorf("tunnel: %w", err)
 	}
 	o.Backends = append([]netip.AddrPort(nil), o.Backends...)
 	o.Sources = append([]netip.Addr(nil), o.Sources...)
@@ -112,6 +117,7 @@ type Server struct {
 	admitted    int              // requests that are with a backend
 	nextBackend int
 	nextSource  int
+	injector    *injector // nil when nothing is injected
 }
 
 // Listen opens the listening socket; nothing is served until [Server.Serve]. An
@@ -130,6 +136,7 @@ func Listen(o Options) (*Server, error) {
 		return nil, fmt.Errorf("tunnel: cannot listen: %w", err)
 	}
 	s := &Server{options: o, addr: bound, loop: loop, unwatched: make(map[int]struct{})}
+	s.inject(o.Inject)
 	a := &acceptor{server: s, fd: fd}
 	a.pause.Owner = a
 	if err := loop.Add(fd, evloop.Readable, a); err != nil {
@@ -157,6 +164,10 @@ func (s *Server) Stats() Stats {
 func (s *Server) Serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, s.loop.Stop)
 	defer stop()
+	if s.injector != nil {
+		s.injector.ended = ctx.Done()
+		defer s.injector.close()
+	}
 	err := s.loop.Run()
 	for fd := range s.unwatched {
 		evloop.CloseSocket(fd)

@@ -79,10 +79,18 @@ func (t *Target) Prepare(site targets.Site) (*targets.Instance, error) {
 	if d := t.config.IdleTimeout; d > 0 {
 		args = append(args, "--idle-timeout", d.String())
 	}
-	return &targets.Instance{
+	if text := injection(t.config.Inject).String(); text != "" {
+		args = append(args, "--inject", text)
+	}
+	in := &targets.Instance{
 		Addrs:     []netip.AddrPort{site.Listen},
-		Argv:      append([]string{site.Executable}, args...),
-		Config:    "wsgauge " + strings.Join(args, " ") + "\n",
 		StopGrace: stopGrace,
-	}, nil
+	}
+	if n := t.config.Processes; n > 1 {
+		args = append(args, "--processes", strconv.Itoa(n))
+		in.Settled = func(processes, _ int) bool { return processes == n+1 }
+	}
+	in.Argv = append([]string{site.Executable}, args...)
+	in.Config = "wsgauge " + strings.Join(args, " ") + "\n"
+	return in, nil
 }

@@ -23,6 +23,8 @@ func TestPrepare(t *testing.T) {
 	}{
 		{scenarios.Tunnel{}, nil},
 		{scenarios.Tunnel{MaxTunnels: 7, IdleTimeout: 90 * time.Second}, []string{"--max-tunnels", "7", "--idle-timeout", "1m30s"}},
+		{scenarios.Tunnel{Processes: 1, Inject: &scenarios.Inject{Delay: time.Millisecond, LeakBytes: 7}}, []string{"--inject", "delay=1ms,leak_bytes=7"}},
+		{scenarios.Tunnel{Processes: 3, Inject: &scenarios.Inject{}}, []string{"--processes", "3"}},
 	} {
 		in, err := New(c.config).Prepare(site)
 		if err != nil {
@@ -31,6 +33,9 @@ func TestPrepare(t *testing.T) {
 		want := append([]string{"/opt/wsgauge", "tunnel", "--listen", "127.1.2.1:9000", "--backend", "127.1.2.2:9001,127.1.2.3:9001"}, c.more...)
 		if !slices.Equal(in.Argv, want) {
 			t.Errorf("started as %q, want %q", in.Argv, want)
+		}
+		if several := c.config.Processes > 1; several != (in.Settled != nil) || several && (in.Settled(3, 9) || !in.Settled(4, 9)) {
+			t.Errorf("%+v: when it has settled is not known", c.config)
 		}
 		if !slices.Equal(in.Addrs, []netip.AddrPort{site.Listen}) || in.Config == "" || in.StopGrace <= 0 {
 			t.Errorf("instance: %+v", in)

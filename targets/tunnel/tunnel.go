@@ -24,6 +24,7 @@ type end struct {
 	watched bool    // by the loop
 	readEnd bool    // its FIN has been read
 	sentEnd bool    // FIN has been sent to it
+	paused  bool    // not read: what was read before is held back (injector)
 	out     *buffer // what waits to be written to it; the other side is not read meanwhile
 }
 
@@ -78,6 +79,8 @@ func (t *tunnel) pump(from, to *end) {
 		return
 	case err != nil:
 		t.reset()
+		return
+	case t.server.injector != nil && from == &t.client && t.server.injector.take(t, p[:n]):
 		return
 	case n == 0:
 		from.readEnd = true
@@ -171,7 +174,7 @@ func (t *tunnel) carryEnd(from, to *end) bool {
 }
 
 func (t *tunnel) wants(e, other *end) (want evloop.Events) {
-	if !e.readEnd && other.out == nil {
+	if !e.readEnd && !e.paused && other.out == nil {
 		want = evloop.Readable
 	}
 	if e.out != nil {
@@ -232,6 +235,9 @@ func (t *tunnel) end() {
 	if t.idle != nil {
 		t.server.loop.Disarm(&t.idle.timer)
 		t.idle = nil
+	}
+	if t.server.injector != nil {
+		t.server.injector.drop(t)
 	}
 	if t.opening != nil {
 		t.server.releaseOpening(t.opening)

@@ -105,19 +105,22 @@ func TestHalfCloseBehindBackpressure(t *testing.T) {
 // busy tells how much processor time the loop's thread takes in 50 ms.
 func busy(t *testing.T, s *Server) time.Duration {
 	t.Helper()
-	const thread = 1 // RUSAGE_THREAD
-	used := func() time.Duration {
-		return on(t, s, func() time.Duration {
-			var u syscall.Rusage
-			if err := syscall.Getrusage(thread, &u); err != nil {
-				t.Error(err)
-			}
-			return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		})
-	}
-	before := used()
+	before := threadTime(t, s)
 	time.Sleep(50 * time.Millisecond)
-	return used() - before
+	return threadTime(t, s) - before
+}
+
+// threadTime is the processor time of the loop's thread so far.
+func threadTime(t *testing.T, s *Server) time.Duration {
+	t.Helper()
+	const thread = 1 // RUSAGE_THREAD
+	return on(t, s, func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(thread, &u); err != nil {
+			t.Error(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	})
 }
 
 func TestResetPasses(t *testing.T) {
