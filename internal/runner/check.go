@@ -33,5 +33,5 @@ func Check(s *scenarios.Scenario, executable string) (*Plan, error) {
 	return &Plan{Order: r.record.Order, Trials: s.Blocks * len(r.targets), Each: s.Duration() + startUp,
 		Targets: r.record.Targets, Skipped: r.record.Skipped, Shortages: r.shortages(),
 		Placement: r.record.Placement, MaxOpen: s.MaxOpen(), Agents: r.spread.agents,
-		Spread: r.spread.note(s.Agents.Count, s.Backend.Instances, r.limits.NofileHard)}, nil
+		Spread: r.spreadNote()}, nil
 }

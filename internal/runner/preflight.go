@@ -122,7 +122,7 @@ func (d *demand) tunnel(t *chosen) {
 		files = min(files, 2*m)
 	}
 	// A limit that the scenario sets is what it wants to measure.
-	d.descriptors("descriptors of target "+t.Name+" (two a tunnel)", perProcess(files, d.spread.tunnels), have, !own, "")
+	d.descriptors("descriptors of target "+t.Name+" (two a tunnel)", perProcess(files, max(t.Tunnel.Processes, 1)), have, !own, "")
 	d.files, d.bytes = max(d.files, files), max(d.bytes, 2*d.open*socketBytes)
 }
 

@@ -47,19 +47,20 @@ var errInterrupted = errors.New("interrupted")
 // run is one invocation: blocks × targets, and its directory.
 type run struct {
 	Options
-	scenario *scenarios.Scenario
-	start    time.Time
-	dir      *results.Dir
-	record   results.Run
-	keeper   *proc.Keeper
-	bus      *bus.Conn
-	busURL   string
-	network  network
-	layout   layout
-	targets  []*chosen
-	limits   proc.ResourceLimits
-	spread   spread
-	memory   int64 // bytes that are available
+	scenario     *scenarios.Scenario
+	start        time.Time
+	dir          *results.Dir
+	record       results.Run
+	keeper       *proc.Keeper
+	bus          *bus.Conn
+	busURL       string
+	network      network
+	layout       layout
+	targets      []*chosen
+	limits       proc.ResourceLimits
+	spread       spread
+	tunnelsAdded int   // processes that tunnels have beyond what was asked; 0: none
+	memory       int64 // bytes that are available
 
 	mu   sync.Mutex // guards the watcher and now
 	now  Status
@@ -180,7 +181,7 @@ func (r *run) plan() error {
 	if err := r.survey(); err != nil {
 		return err
 	}
-	if text := r.spread.note(r.scenario.Agents.Count, r.scenario.Backend.Instances, r.limits.NofileHard); text != "" {
+	if text := r.spreadNote(); text != "" {
 		r.note(text)
 	}
 	return r.preflight()
@@ -200,6 +201,7 @@ func (r *run) survey() error {
 	}
 	r.memory = host.MemoryAvailableBytes
 	r.spread = spreadOver(s.MaxOpen(), s.Agents.Count, s.Backend.Instances, 1, r.limits.NofileHard)
+	r.spreadTunnels()
 	r.layout = place(s, proc.AvailableCPUs())
 	sum, err := fileHash(r.Executable)
 	if err != nil {

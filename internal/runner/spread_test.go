@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"wsgauge/scenarios"
 )
 
 func TestSpreadHoldsTheLimit(t *testing.T) {
@@ -12,17 +14,18 @@ func TestSpreadHoldsTheLimit(t *testing.T) {
 		open := rapid.IntRange(0, 2_000_000).Draw(t, "open")
 		nofile := rapid.Uint64Range(planAround, 1<<20).Draw(t, "nofile")
 		s := spreadOver(open, 1, 1, 1, nofile)
-		each := func(what string, files, processes int) {
-			if processes < 1 || files > processes*(int(nofile)-spareFiles) {
+		each := func(what string, files, processes, share int) {
+			most := (int(nofile) - spareFiles) * share / 100
+			if processes < 1 || files > processes*most {
 				t.Fatalf("%d files over %d %s of at most %d", files, processes, what, nofile)
 			}
-			if processes > 1 && files <= (processes-1)*(int(nofile)-spareFiles) {
+			if processes > 1 && files <= (processes-1)*most {
 				t.Fatalf("%d %s for %d files: one fewer would do", processes, what, files)
 			}
 		}
-		each("agents", open, s.agents)
-		each("backends", open, s.backends)
-		each("tunnels", 2*open, s.tunnels)
+		each("agents", open, s.agents, 100)
+		each("backends", open, s.backends, 100)
+		each("tunnels", 2*open, s.tunnels, 90)
 	})
 }
 
@@ -38,12 +41,19 @@ func TestSpreadKeepsWhatIsAsked(t *testing.T) {
 	if s != (spread{4, 4, 7}) {
 		t.Errorf("%+v", s)
 	}
-	want := "a process may open 20000 files, so the connections are spread over 4 agents, 4 backends"
-	if got := s.note(1, 1, 20_000); got != want {
-		t.Errorf("%q, want %q", got, want)
+	r := plenty(60_000, scenarios.Target{Name: "tunnel", Tunnel: &scenarios.Tunnel{}})
+	r.limits.NofileHard, r.spread = 20_000, s
+	r.spreadTunnels()
+	want := "a process may open 20000 files, so the connections are spread over 4 agents, 4 backends, 7 tunnel processes"
+	if got := r.spreadNote(); got != want || r.targets[0].Tunnel.Processes != 7 {
+		t.Errorf("%q, want %q; %d processes", got, want, r.targets[0].Tunnel.Processes)
 	}
-	if got := s.note(4, 4, 20_000); got != "" {
-		t.Errorf("%q although that was asked for", got)
+	asked := plenty(60_000, scenarios.Target{Name: "tunnel", Tunnel: &scenarios.Tunnel{Processes: 8}})
+	asked.limits.NofileHard, asked.spread = 20_000, s
+	asked.scenario.Agents.Count, asked.scenario.Backend.Instances = 4, 4
+	asked.spreadTunnels()
+	if got := asked.spreadNote(); got != "" || asked.targets[0].Tunnel.Processes != 8 {
+		t.Errorf("%q although that was asked for; %d processes", got, asked.targets[0].Tunnel.Processes)
 	}
 }
 
