@@ -89,6 +89,9 @@ func wrong(rows []aggregate.Row) string {
 	case valid < trials:
 		return fmt.Sprintf("%s in the %d valid trials of %d.", s, valid, trials)
 	}
+	if trials == 1 {
+		return s + " in the one trial, which is valid."
+	}
 	return fmt.Sprintf("%s in %d trials, all valid.", s, trials)
 }
 

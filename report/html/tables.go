@@ -115,6 +115,37 @@ func clocks(rows []aggregate.Row) grid {
 	return g
 }
 
+// sockets sets our counts of connections beside the kernel's of established sockets on
+// both legs, each the most of any trial.
+func sockets(rows []aggregate.Row, samples []results.Sample) grid {
+	g := grid{Head: heads(1, "target", "attempted", "opened", "open at once", "kernel: to the target", "kernel: to the backend")}
+	for _, r := range rows {
+		var attempted, opened, peak int64
+		for _, t := range r.Trials {
+			attempted, opened, peak = max(attempted, t.Connections.Attempted), max(opened, t.Connections.Opened), max(peak, t.Connections.Peak)
+		}
+		front, back := -1.0, -1.0
+		for _, s := range samples {
+			if s.Target == r.Name && s.FrontEstablished != nil {
+				front = max(front, *s.FrontEstablished)
+			}
+			if s.Target == r.Name && s.BackEstablished != nil {
+				back = max(back, *s.BackEstablished)
+			}
+		}
+		count := func(n float64) cell {
+			if n < 0 {
+				return cell{Text: "n/a", Class: "doubt"}
+			}
+			return cell{Text: quantity.Number(n)}
+		}
+		if attempted > 0 {
+			g.Rows = append(g.Rows, []cell{name(r.Name), count(float64(attempted)), count(float64(opened)), count(float64(peak)), count(front), count(back)})
+		}
+	}
+	return g
+}
+
 // maxSteps bounds the table of steps.
 const maxSteps = 40
 

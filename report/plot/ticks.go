@@ -77,9 +77,27 @@ func (t linearTicks) Ticks(low, high float64) []plot.Tick {
 	}
 	var ticks []plot.Tick
 	for i := math.Ceil(low/step - 1e-9); i*step <= high+step*1e-9 && len(ticks) < 50; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: tickLabel(i*step, t.unit)})
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: t.label(i*step, step)})
 	}
 	return ticks
+}
+
+// label writes a time in the unit of the steps, since 80 s is not 1.33 min.
+func (t linearTicks) label(v, step float64) string {
+	if t.unit != "s" || v == 0 {
+		return tickLabel(v, t.unit)
+	}
+	switch {
+	case step < 1:
+		return tickLabel(v, t.unit)
+	case step < 60:
+		return quantity.Number(v) + " s"
+	case step < 3600:
+		return quantity.Number(v/60) + " min"
+	case step < 86400:
+		return quantity.Number(v/3600) + " h"
+	}
+	return quantity.Number(v/86400) + " d"
 }
 
 // step is the distance of ticks for some five of them over a span.

@@ -32,7 +32,10 @@ func TestTicks(t *testing.T) {
 		{"per cent", linearTicks{"%"}, 0, 30, "0 5% 10% 15% 20% 25% 30%"},
 		{"seconds", linearTicks{"s"}, 0, 4.2, "0 1 s 2 s 3 s 4 s"},
 		{"minutes", linearTicks{"s"}, 0, 400, "0 1 min 2 min 3 min 4 min 5 min 6 min"},
-		{"hours", linearTicks{"s"}, 0, 86400, "0 3 h 6 h 9 h 12 h 15 h 18 h 21 h 1 d"},
+		{"hours", linearTicks{"s"}, 0, 86400, "0 3 h 6 h 9 h 12 h 15 h 18 h 21 h 24 h"},
+		{"a minute and a half", linearTicks{"s"}, 0, 95, "0 20 s 40 s 60 s 80 s"},
+		{"two hours", linearTicks{"s"}, 0, 7200, "0 20 min 40 min 60 min 80 min 100 min 120 min"},
+		{"parts of a second", linearTicks{"s"}, 0, 0.4, "0 100 ms 200 ms 300 ms 400 ms"},
 		{"bytes", linearTicks{"B"}, 0, 250 * 1024, "0 50 KiB 100 KiB 150 KiB 200 KiB 250 KiB"},
 		{"percentiles", ninesTicks{}, 0, 3, "0% 50% 75% 90% 95% 99% 99.9%"},
 	} {
