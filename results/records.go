@@ -14,9 +14,12 @@ type Trial struct {
 	Valid   bool      `json:"valid"`
 	Invalid []Invalid `json:"invalid"`
 	// Error says why a trial ended early; empty for one that ran to its end.
-	Error    string  `json:"error,omitempty"`
-	StartedS float64 `json:"started_s"` // seconds after the run's start
-	EndedS   float64 `json:"ended_s"`
+	Error string `json:"error,omitempty"`
+	// TargetEnded tells that it was the target that ended by itself, or did not get
+	// ready: what is measured failed, not what measures.
+	TargetEnded bool    `json:"target_ended,omitempty"`
+	StartedS    float64 `json:"started_s"` // seconds after the run's start
+	EndedS      float64 `json:"ended_s"`
 
 	Figures
 	Resources map[string]*Resources `json:"resources"` // target, backend, agents, controller; null: does not exist

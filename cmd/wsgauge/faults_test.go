@@ -155,6 +155,36 @@ func TestTargetDies(t *testing.T) {
 	})
 }
 
+// What is expected of a target is not met by one that dies in any of its trials.
+func TestTargetDiesOnce(t *testing.T) {
+	r := start(t, `
+name: once
+about: The target is killed in the first of two blocks.
+targets: [{name: proxy, tunnel: {}}]
+blocks: 2
+steps:
+  - connect: {connections: 20, rate: 1000/s}
+  - id: load
+    send: {rate: 100/s, for: 4s, warmup: 0s, arrivals: constant}
+  - close: {}
+expect: ["failures.corrupt == 0"]
+`)
+	r.inTheMiddle()
+	if err := syscall.Kill(r.child(" tunnel ", time.Second), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := r.exit(time.Minute); code != 3 {
+		t.Errorf("exit code %d, want 3:\n%s", code, r.output.String())
+	}
+	d := r.records()
+	if len(d.Trials) != 2 || !d.Trials[0].TargetEnded || d.Trials[0].Valid || d.Trials[1].TargetEnded || d.Trials[1].Error != "" {
+		t.Errorf("trials %+v", d.Trials)
+	}
+	if !strings.Contains(r.output.String(), "ended by itself in block 1") {
+		t.Errorf("the table does not say why:\n%s", r.output.String())
+	}
+}
+
 // An agent that dies is an error of the trial, not a hang.
 func TestAgentDies(t *testing.T) {
 	r := start(t, longTunnel())

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ import (
 	"wsgauge/results"
 )
 
-// psEvery is how often PSS is read besides the ends of steps: reading it takes a
+// pssEvery is how often PSS is read besides the ends of steps: reading it takes a
 // lock in the target.
 const pssEvery = 10 * time.Second
 
@@ -213,7 +214,18 @@ func (s *sampler) machine(at time.Time, cost float64) results.Sample {
 		s.steal = m.Steal - s.stealAt
 	}
 	t := s.trial
-	if legs, err := proc.Sockets(t.leg); err == nil {
+	low, high, ranged := portRange(t.run.record.Host.Sysctls["net.ipv4.ip_local_port_range"])
+	ephemeral := 0
+	legs, err := proc.Sockets(func(local, remote netip.AddrPort) string {
+		if p := int(local.Port()); p >= low && p <= high {
+			ephemeral++
+		}
+		return t.leg(local, remote)
+	})
+	if err == nil {
+		if ranged {
+			row.EphemeralPorts = count(ephemeral)
+		}
 		front, back := legs["front"], legs["back"]
 		row.FrontEstablished, row.FrontTimeWait = count(front["ESTABLISHED"]), count(front["TIME_WAIT"])
 		row.FrontCloseWait = count(front["CLOSE_WAIT"])

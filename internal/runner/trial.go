@@ -96,6 +96,7 @@ func (t *trial) up(ctx context.Context) error {
 		}
 	}
 	if err := t.startTarget(ctx, logDir); err != nil {
+		t.record.TargetEnded = context.Cause(ctx) == nil && t.instance != nil && len(t.instance.Argv) > 0
 		return fmt.Errorf("target %s: %w", t.target.Name, err)
 	}
 	as := loadgen.Assignment{Agents: r.spread.agents, Workers: r.scenario.Agents.Workers,
@@ -286,10 +287,22 @@ func (t *trial) steps(ctx context.Context) error {
 		err = c.finish(ctx)
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
+		var died *targetError
+		t.record.TargetEnded = errors.As(cause, &died)
 		return cause
 	}
 	return err
 }
+
+// targetError says that the target ended while it was needed.
+type targetError struct {
+	name string
+	err  error
+}
+
+func (e *targetError) Error() string { return fmt.Sprintf("target %s: %v", e.name, e.err) }
+
+func (e *targetError) Unwrap() error { return e.err }
 
 // watch ends the steps when a process that they need has ended by itself.
 func (t *trial) watch(ctx context.Context, cancel context.CancelCauseFunc) {
@@ -307,15 +320,12 @@ func (t *trial) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 			}
 		}()
 	}
-	var what string
-	var child *proc.Child
+	var backend *proc.Child
 	select {
 	case <-ctx.Done():
 		return
 	case <-target:
-		what, child = "target "+t.target.Name, t.child
-	case child = <-ended:
-		what = "backend"
+	case backend = <-ended:
 	}
 	// The agents see the ends of their connections and report within a second;
 	// those closures belong to the record.
@@ -324,7 +334,11 @@ func (t *trial) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 		return
 	case <-time.After(1200 * time.Millisecond):
 	}
-	cancel(fmt.Errorf("%s: %w", what, child.Err()))
+	if backend != nil {
+		cancel(fmt.Errorf("backend: %w", backend.Err()))
+		return
+	}
+	cancel(&targetError{t.target.Name, t.child.Err()})
 }
 
 // down ends everything of the trial, clients first: a target that is told to stop

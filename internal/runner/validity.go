@@ -31,7 +31,7 @@ func judge(t *results.Trial, c circumstances) []results.Invalid {
 	}
 	if c.longestGap > samplerGap {
 		out = append(out, results.Invalid{Reason: fmt.Sprintf("the sampler fell behind: %.1f s between two samples", c.longestGap.Seconds()),
-			Figures: []string{"resources"}})
+			Figures: []string{"all"}})
 	}
 	if t.Error != "" {
 		out = append(out, results.Invalid{Reason: "the trial did not run to its end: " + t.Error, Figures: []string{"all"}})
@@ -41,29 +41,52 @@ func judge(t *results.Trial, c circumstances) []results.Invalid {
 
 func judgeStep(s *results.Step) []results.Invalid {
 	var out []results.Invalid
-	if s.SendLag != nil && s.SendLag.P99 != nil {
-		bound := float64(sendLagFloor)
-		if s.ResponseTime != nil && s.ResponseTime.P99 != nil {
-			bound = max(bound, sendLagShare**s.ResponseTime.P99)
-		}
-		if lag := *s.SendLag.P99; lag > bound {
-			out = append(out, results.Invalid{Step: s.ID,
-				Reason:  fmt.Sprintf("send lag p99 %v exceeds %v: the generator was late", micro(lag), micro(bound)),
-				Figures: []string{"response_time", "service_time"}})
-		}
+	latency := func(reason string, args ...any) {
+		out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf(reason, args...),
+			Figures: []string{"response_time", "service_time"}})
 	}
 	m := s.Messages
+	if name, lag, response, ok := lagAndResponse(s); ok {
+		if bound := max(float64(sendLagFloor), sendLagShare*response); lag > bound {
+			latency("send lag %s %v exceeds %v: the generator was late", name, micro(lag), micro(bound))
+		}
+	}
 	// What was not sent for the target's sake (the connection had ended, its queue
 	// was full) says nothing about the generator.
 	late := m.NotSentCauses["no_turn"]
+	if late > 0 {
+		latency("%d messages never came to their turn: the generator was late", late)
+	}
 	attempted := m.Sent + late
-	if share := float64(m.OnTime) / float64(attempted); attempted > 0 && share < onTimeShare {
+	// One late message of few is chance.
+	if missed := attempted - m.OnTime; missed > 1 && float64(m.OnTime)/float64(attempted) < onTimeShare {
 		out = append(out, results.Invalid{Step: s.ID,
-			Reason: fmt.Sprintf("only %.2f%% of the messages were sent within 1%% of the step from their time, %d never came to their turn: "+
-				"the generator did not reach the rate", 100*share, late),
+			Reason: fmt.Sprintf("only %.2f%% of the messages were sent within 1%% of the step from their time: "+
+				"the generator did not reach the rate", 100*float64(m.OnTime)/float64(attempted)),
 			Figures: []string{"rates"}})
 	}
 	return out
+}
+
+// lagAndResponse are the highest quantile that has enough observations for both, or of
+// very few messages the worst.
+func lagAndResponse(s *results.Step) (name string, lag, response float64, ok bool) {
+	if s.SendLag == nil || s.ResponseTime == nil {
+		return "", 0, 0, false
+	}
+	for _, q := range []struct {
+		name          string
+		lag, response *float64
+	}{
+		{"p99", s.SendLag.P99, s.ResponseTime.P99},
+		{"p90", s.SendLag.P90, s.ResponseTime.P90},
+		{"p50", s.SendLag.P50, s.ResponseTime.P50},
+	} {
+		if q.lag != nil && q.response != nil {
+			return q.name, *q.lag, *q.response, true
+		}
+	}
+	return "at most", s.SendLag.Max, s.ResponseTime.Max, true
 }
 
 func micro(ns float64) time.Duration { return time.Duration(ns).Round(time.Microsecond) }

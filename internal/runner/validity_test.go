@@ -13,6 +13,12 @@ func quantiles(p99 time.Duration) *results.Quantiles {
 	return &results.Quantiles{Count: 10_000, P99: &v}
 }
 
+// few are quantiles of so few messages that p99 cannot be told.
+func few(p90 time.Duration) *results.Quantiles {
+	v := float64(p90)
+	return &results.Quantiles{Count: 280, P50: &v, P90: &v, Max: 2 * v}
+}
+
 func TestJudge(t *testing.T) {
 	// A trial whose generator was punctual and whose machine was quiet.
 	sound := func() *results.Trial {
@@ -40,14 +46,29 @@ func TestJudge(t *testing.T) {
 		"no turn": {func(t *results.Trial, _ *circumstances) {
 			m := &t.Steps[0].Messages
 			m.Sent, m.OnTime, m.NotSent, m.NotSentCauses = 9_000, 9_000, 1_000, map[string]int64{"no_turn": 1_000}
-		}, []string{"rates"}},
+		}, []string{"response_time", "service_time", "rates"}},
+		"late with few messages": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].SendLag, t.Steps[0].ResponseTime = few(5*time.Millisecond), few(6*time.Millisecond)
+		}, []string{"response_time", "service_time"}},
+		"punctual with few messages": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].SendLag, t.Steps[0].ResponseTime = few(50*time.Microsecond), few(6*time.Millisecond)
+		}, nil},
+		"late with very few": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].SendLag, t.Steps[0].ResponseTime = &results.Quantiles{Count: 3, Max: 5e6}, &results.Quantiles{Count: 3, Max: 6e6}
+		}, []string{"response_time", "service_time"}},
+		"no message got its turn": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].Figures = results.Figures{Messages: results.Messages{Scheduled: 100, NotSent: 100, NotSentCauses: map[string]int64{"no_turn": 100}}}
+		}, []string{"response_time", "service_time", "rates"}},
+		"one of few messages late": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].Messages.Sent, t.Steps[0].Messages.OnTime = 400, 399
+		}, nil},
 		"connections had ended": {func(t *results.Trial, _ *circumstances) {
 			m := &t.Steps[0].Messages
 			m.Sent, m.OnTime, m.NotSent, m.NotSentCauses = 5_000, 5_000, 5_000, map[string]int64{"ended": 5_000}
 		}, nil},
 		"clock step":   {func(_ *results.Trial, c *circumstances) { c.clockDrift = -time.Second }, []string{"all"}},
 		"stolen":       {func(_ *results.Trial, c *circumstances) { c.stolen = 0.2 }, []string{"all"}},
-		"slow sampler": {func(_ *results.Trial, c *circumstances) { c.longestGap = 5 * time.Second }, []string{"resources"}},
+		"slow sampler": {func(_ *results.Trial, c *circumstances) { c.longestGap = 5 * time.Second }, []string{"all"}},
 		"ended early":  {func(t *results.Trial, _ *circumstances) { t.Error = "target event: killed" }, []string{"all"}},
 		"nothing sent": {func(t *results.Trial, _ *circumstances) { t.Steps[0].Figures = results.Figures{} }, nil},
 	} {

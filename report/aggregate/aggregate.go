@@ -39,6 +39,11 @@ type Aggregate struct {
 	Why      string  // what kept a figure from being known
 }
 
+// Partial tells that the value rests on fewer trials than there are.
+func (a Aggregate) Partial() bool {
+	return a.State == Known && !a.FigureInfo.Count && a.Used < a.Trials
+}
+
 // Over aggregates a figure over trials, of one step when step is not empty. The
 // error is for a name that is no figure.
 func Over(trials []*results.Trial, step, name string) (Aggregate, error) {

@@ -48,10 +48,11 @@ func Comparison(d *results.RunData) []Row {
 // Doubt is something in the trials of a target that cannot be trusted.
 type Doubt struct {
 	Target  string
-	Blocks  []int
+	Blocks  []int // the first is the one that Reason tells of
 	Step    string
 	Figures []string
 	Reason  string
+	Varies  bool // other blocks have other numbers in it
 }
 
 // Doubts collects what the trials' records say is invalid, the same reason in several
@@ -67,6 +68,7 @@ func Doubts(d *results.RunData) []Doubt {
 			place[key] = at
 			list = append(list, Doubt{Target: t.Target, Step: i.Step, Figures: i.Figures, Reason: i.Reason})
 		}
+		list[at].Varies = list[at].Varies || list[at].Reason != i.Reason
 		if !slices.Contains(list[at].Blocks, t.Block) {
 			list[at].Blocks = append(list[at].Blocks, t.Block)
 		}
@@ -90,7 +92,12 @@ func Doubts(d *results.RunData) []Doubt {
 
 // String says the doubt in a sentence.
 func (d Doubt) String() string {
-	where := fmt.Sprintf("%s, block%s %s", d.Target, plural(len(d.Blocks)), blocks(d.Blocks))
+	where := fmt.Sprintf("%s, block %d", d.Target, d.Blocks[0])
+	if len(d.Blocks) > 1 && !d.Varies {
+		where = fmt.Sprintf("%s, blocks %s", d.Target, blocks(d.Blocks))
+	} else if len(d.Blocks) > 1 {
+		where += " (alike in " + blocks(d.Blocks[1:]) + ")"
+	}
 	if d.Step != "" {
 		where += ", step " + d.Step
 	}

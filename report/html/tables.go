@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"wsgauge/report/aggregate"
 	"wsgauge/report/quantity"
@@ -48,6 +49,9 @@ func figure(a aggregate.Aggregate) cell {
 		c.Class = "doubt"
 	case !a.Count && a.Used > 1 && quantity.Format(a.Min, a.Unit) != quantity.Format(a.Max, a.Unit):
 		c.Under = quantity.Format(a.Min, a.Unit) + " … " + quantity.Format(a.Max, a.Unit)
+	}
+	if a.Partial() {
+		c.Under = strings.TrimPrefix(c.Under+fmt.Sprintf(", %d of %d trials", a.Used, a.Trials), ", ")
 	}
 	return c
 }

@@ -74,7 +74,7 @@ func memoryPerTunnel(s *source) Chart {
 func descriptorsAndThreads(s *source) Chart {
 	c := Chart{Name: "descriptors-threads-time", Title: "Descriptors and threads over time",
 		Table:   Table{Head: []string{"target", "block", "time", "descriptors", "threads", "processes"}},
-		Caption: "Open descriptors and threads of all processes of the target, " + fromFirstTrial + ", on logarithmic axes: a thread or a process a tunnel shows as a line at the number of tunnels."}
+		Caption: "Open descriptors and threads of all processes of the target, " + fromFirstTrial + ", on logarithmic axes: where each tunnel holds a thread or a process, those that were started beforehand stand as a level line above the number of tunnels."}
 	x := Axis{Label: "time since the trial began", Unit: "s"}
 	fds := Panel{Title: "descriptors", X: x, Y: Axis{Log: true}, Marks: s.marks()}
 	threads := Panel{Title: "threads", X: x, Y: Axis{Log: true}, Marks: fds.Marks}

@@ -64,17 +64,17 @@ var columns = []column{
 	{[2]string{"", "trials"}, func(r aggregate.Row) string { return fmt.Sprintf("%d/%d", r.Valid(), len(r.Trials)) }},
 	{[2]string{"", "opened"}, opened},
 	{[2]string{"fail-", "ures"}, func(r aggregate.Row) string { return r.Failures.String() }},
-	{[2]string{"", "msg/s"}, func(r aggregate.Row) string { return bare(r.PerSecond, 1) }},
-	{[2]string{"", "p50"}, func(r aggregate.Row) string { return r.P50.String() }},
-	{[2]string{"response", "p99"}, func(r aggregate.Row) string { return r.P99.String() }},
-	{[2]string{"", "p99.9"}, func(r aggregate.Row) string { return r.P999.String() }},
-	{[2]string{"p50 ÷", "tunnel"}, func(r aggregate.Row) string { return bare(r.P50Ratio, 1) }},
-	{[2]string{"CPU µs", "/msg"}, func(r aggregate.Row) string { return bare(r.CPU, 1) }},
-	{[2]string{"CPU ÷", "tunnel"}, func(r aggregate.Row) string { return bare(r.CPURatio, 1) }},
-	{[2]string{"PSS KiB", "/tunnel"}, func(r aggregate.Row) string { return bare(r.PSS, 1024) }},
-	{[2]string{"", "thr"}, func(r aggregate.Row) string { return bare(r.Threads, 1) }},
-	{[2]string{"", "proc"}, func(r aggregate.Row) string { return bare(r.Processes, 1) }},
-	{[2]string{"", "fds"}, func(r aggregate.Row) string { return bare(r.FDs, 1) }},
+	{[2]string{"", "msg/s"}, func(r aggregate.Row) string { return bare(r, r.PerSecond, 1) }},
+	{[2]string{"", "p50"}, func(r aggregate.Row) string { return starred(r, r.P50, r.P50.String()) }},
+	{[2]string{"response", "p99"}, func(r aggregate.Row) string { return starred(r, r.P99, r.P99.String()) }},
+	{[2]string{"", "p99.9"}, func(r aggregate.Row) string { return starred(r, r.P999, r.P999.String()) }},
+	{[2]string{"p50 ÷", "tunnel"}, func(r aggregate.Row) string { return bare(r, r.P50Ratio, 1) }},
+	{[2]string{"CPU µs", "/msg"}, func(r aggregate.Row) string { return bare(r, r.CPU, 1) }},
+	{[2]string{"CPU ÷", "tunnel"}, func(r aggregate.Row) string { return bare(r, r.CPURatio, 1) }},
+	{[2]string{"PSS KiB", "/tunnel"}, func(r aggregate.Row) string { return bare(r, r.PSS, 1024) }},
+	{[2]string{"", "thr"}, func(r aggregate.Row) string { return bare(r, r.Threads, 1) }},
+	{[2]string{"", "proc"}, func(r aggregate.Row) string { return bare(r, r.Processes, 1) }},
+	{[2]string{"", "fds"}, func(r aggregate.Row) string { return bare(r, r.FDs, 1) }},
 }
 
 // opened shows the attempts besides when not all came to a tunnel.
@@ -86,13 +86,21 @@ func opened(r aggregate.Row) string {
 }
 
 // bare is a value without its unit, which the heading names.
-func bare(a aggregate.Aggregate, factor float64) string {
+func bare(r aggregate.Row, a aggregate.Aggregate, factor float64) string {
 	if a.State != aggregate.Known {
 		return a.String()
 	}
 	s := quantity.Number(a.Value / factor)
 	if a.Censored {
 		s = "≥ " + s
+	}
+	return starred(r, a, s)
+}
+
+// starred marks a value that rests on fewer trials than the column of trials says.
+func starred(r aggregate.Row, a aggregate.Aggregate, s string) string {
+	if a.Partial() && a.Used < r.Valid() {
+		return s + "*"
 	}
 	return s
 }
@@ -169,11 +177,12 @@ func notes(b *strings.Builder, rows []aggregate.Row) {
 	text += ". ÷ tunnel is the median ratio to the reference tunnel in the same block; response time runs from when a message was due."
 	for _, x := range []struct{ sign, meaning string }{
 		{"≥", "≥: a lower bound, since unanswered messages reach it."},
+		{"*", "*: of fewer trials, those in which it is valid."},
 		{quantity.Null, "–: fewer than 20 observations lie beyond it."},
 		{quantity.NotMeasured, "n/a: there is nothing to measure, or it was not measured."},
 		{invalid, "inv: measured, and not to be trusted (below)."},
 	} {
-		if strings.Contains(all.String(), " "+x.sign) {
+		if strings.Contains(all.String(), " "+x.sign) || x.sign == "*" && strings.Contains(all.String(), x.sign) {
 			text += " " + x.meaning
 		}
 	}

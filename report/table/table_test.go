@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"wsgauge/report/aggregate"
 	"wsgauge/report/internal/synthetic"
 	"wsgauge/report/verdict"
 	"wsgauge/results"
@@ -94,5 +95,15 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s differs (go test -update writes it anew):\n%s", path, got)
+	}
+}
+
+func TestStar(t *testing.T) {
+	row := aggregate.Row{Target: aggregate.Target{Name: "x", Trials: []*results.Trial{{Valid: true}, {Valid: true}, {}}}}
+	for used, want := range map[int]string{1: "2 ms*", 2: "2 ms", 3: "2 ms"} { // one trial is invalid as a whole
+		a := aggregate.Aggregate{State: aggregate.Known, Value: 2e6, Used: used, Trials: 3, FigureInfo: results.FigureInfo{Unit: "ns"}}
+		if got := starred(row, a, a.String()); got != want {
+			t.Errorf("%d of 3 trials: %q, want %q", used, got, want)
+		}
 	}
 }

@@ -86,6 +86,10 @@ func (e expectation) judge(t aggregate.Target) results.Verdict {
 		v.Why = err.Error()
 		return v
 	}
+	if block, why, ended := endedByItself(t); ended {
+		v.Verdict, v.Why = Fail, fmt.Sprintf("the target ended by itself in block %d: %s", block, why)
+		return v
+	}
 	name := e.short()
 	if a.State != aggregate.Known {
 		v.Why = fmt.Sprintf("%s: %s", name, a.Why)
@@ -106,6 +110,17 @@ func (e expectation) judge(t aggregate.Target) results.Verdict {
 		v.Why += "; unanswered messages reach it, so that the true value is at least this"
 	}
 	return v
+}
+
+// endedByItself finds a trial whose target did not live through it. Whatever its other
+// trials show, what is expected of a target is expected of one that lives.
+func endedByItself(t aggregate.Target) (block int, why string, ended bool) {
+	for _, trial := range t.Trials {
+		if trial.TargetEnded {
+			return trial.Block, trial.Error, true
+		}
+	}
+	return 0, "", false
 }
 
 // decide compares. Of a lower bound only what lies beyond it for certain is told.
@@ -188,16 +203,19 @@ const (
 )
 
 // ExitCode is what the run's verdicts and trials come to: 5 when no trial is valid,
-// 3 when anything failed, 4 when anything could not be judged, 0 otherwise.
+// 3 when anything failed, 4 when anything could not be judged or a target did not
+// live through a trial, 0 otherwise.
 func ExitCode(d *results.RunData) int {
-	valid := 0
+	valid, code := 0, ExitPassed
 	for _, t := range aggregate.Targets(d) {
 		valid += t.Valid()
+		if _, _, ended := endedByItself(t); ended {
+			code = ExitInconclusive
+		}
 	}
 	if valid == 0 {
 		return ExitNoTrial
 	}
-	code := ExitPassed
 	for _, v := range d.Run.Verdicts {
 		switch v.Verdict {
 		case Fail:

@@ -181,3 +181,23 @@ func TestExitCode(t *testing.T) {
 		}
 	}
 }
+
+// A target that did not live through a trial does not meet what is expected of it.
+func TestEndedByItself(t *testing.T) {
+	a, b := trial("event", 1, 0), trial("event", 1, 0)
+	a.Block, b.Block = 1, 2
+	b.TargetEnded, b.Error, b.Valid = true, "target event: signal: killed", false
+	d := &results.RunData{Run: &results.Run{}, Trials: []results.Trial{a, b}}
+	d.Run.Expect = []string{"failures == 0"}
+	d.Run.Targets = []results.TargetInfo{{Name: "event"}}
+	list := Evaluate(d)
+	if len(list) != 1 || list[0].Verdict != Fail || !strings.Contains(list[0].Why, "block 2") {
+		t.Errorf("%+v", list)
+	}
+	if d.Run.Verdicts = list; ExitCode(d) != ExitFailed {
+		t.Errorf("exit code %d", ExitCode(d))
+	}
+	if d.Run.Verdicts = nil; ExitCode(d) != ExitInconclusive {
+		t.Errorf("without expectations: exit code %d", ExitCode(d))
+	}
+}
