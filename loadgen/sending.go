@@ -48,8 +48,9 @@ type source interface {
 const messagesATurn = 16
 
 // lastTurn is how long after the window a late generator may still send what was
-// due in it: longer than any pause of the machine, short against being overloaded.
-const lastTurn = 500 * time.Millisecond
+// due in it: longer than the pauses of a busy machine, so that they cost validity and
+// no messages; short against being overloaded.
+const lastTurn = 2 * time.Second
 
 func (w *worker) startSend(p *SendPlan, g *group, start int64) error {
 	sizes, err := schedule.NewSizes(p.Size.Min, p.Size.Max, p.Size.Bytes, p.Size.Weights)
