@@ -10,7 +10,8 @@ import (
 )
 
 // leaves import no other package of this module.
-var leaves = []string{"scenarios", "results", "loadgen/schedule", "loadgen/wire", "internal/evloop"}
+var leaves = []string{"scenarios", "results", "loadgen/schedule", "loadgen/wire", "internal/evloop",
+	"internal/certs"}
 
 // owners are the only places from which a library may be imported.
 var owners = map[string][]string{
