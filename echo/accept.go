@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"wsgauge/internal/evloop"
+	"wsgauge/internal/tlsconn"
 )
 
 const (
@@ -79,6 +80,7 @@ type worker struct {
 	loop   *evloop.Loop
 	codec  codec
 	pool   pool
+	tls    *tlsconn.Engine // nil until there is something to secure
 }
 
 func newWorker(s *Server, loop *evloop.Loop, maxMessage int64) *worker {
@@ -95,5 +97,6 @@ func (w *worker) adopt(fd int) {
 		w.server.tell(err)
 		return
 	}
+	w.secure(c, w.server.tls)
 	w.server.open.Add(1)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"wsgauge/internal/evloop"
+	"wsgauge/internal/tlsconn"
 )
 
 const (
@@ -18,6 +19,7 @@ const (
 // conn is one connection. Idle, this is all there is of it.
 type conn struct {
 	worker  *worker
+	tls     *tlsconn.Conn // nil: plain
 	fd      int
 	session session
 	after   next // what follows when everything is written
@@ -48,12 +50,18 @@ func (c *conn) receive() {
 	w := c.worker
 	room := w.loop.Scratch()
 	limit := readLimit
-	if !c.session.upgraded {
+	if !c.session.upgraded && c.tls == nil {
 		limit = headLimit
 	}
 	have := copy(room, c.kept)
-	n, err := evloop.Read(c.fd, room[have:limit])
+	n, err := c.read(room[have:limit])
 	if err == evloop.ErrAgain {
+		return
+	}
+	if c.insecure(err) {
+		w.loop.Disarm(&c.timer)
+		c.after = fail
+		c.proceed()
 		return
 	}
 	if err != nil || n == 0 {
@@ -83,7 +91,7 @@ func (c *conn) send(out []byte, after next) {
 	n := 0
 	if len(out) > 0 {
 		var err error
-		if n, err = evloop.Write(c.fd, out); err != nil && err != evloop.ErrAgain {
+		if n, err = c.write(out); err != nil && err != evloop.ErrAgain {
 			c.end()
 			return
 		}
@@ -102,7 +110,7 @@ func (c *conn) send(out []byte, after next) {
 
 // flush writes what is pending; a client that reads again gets it piece by piece.
 func (c *conn) flush() {
-	n, err := evloop.Write(c.fd, c.pending[c.sent:])
+	n, err := c.write(c.pending[c.sent:])
 	if err == evloop.ErrAgain {
 		return
 	}
@@ -122,12 +130,19 @@ func (c *conn) flush() {
 func (c *conn) proceed() {
 	switch c.after {
 	case goOn:
+		if c.tls != nil && c.tls.Ended() {
+			c.receive() // the end came with the data: the socket will not tell
+			return
+		}
 		c.want(evloop.Readable)
 	case finish:
+		if c.tls != nil {
+			c.tls.Notify(c.fd)
+		}
 		c.end()
 	case fail:
 		// Closing with bytes unread would send RST, which may overtake the answer.
-		if err := evloop.EndWrites(c.fd); err != nil {
+		if err := c.endWrites(); err != nil {
 			c.end() // the client has gone already
 			return
 		}
@@ -167,6 +182,9 @@ func (c *conn) Expire(int64) { c.end() }
 func (c *conn) end() {
 	w := c.worker
 	w.loop.Disarm(&c.timer)
+	if c.tls != nil {
+		c.tls.Close()
+	}
 	w.loop.Close(c.fd)
 	w.pool.put(c.kept)
 	w.pool.put(c.pending)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ const (
 type ProbeError struct {
 	URL   string
 	Addr  netip.AddrPort // what was dialled
-	Phase string         // address, dial, upgrade, echo or close
+	Phase string         // address, dial, tls, upgrade, echo or close
 	// Status is the answer to the upgrade when it was not 101; 0 otherwise.
 	Status int
 	Err    error
@@ -47,6 +48,11 @@ func (e *ProbeError) Unwrap() error { return e.Err }
 // that no FIN comes within a second of the closes is no error. What fails is a
 // [*ProbeError].
 func Probe(ctx context.Context, addr netip.AddrPort, host, path string, source netip.Addr) error {
+	return ProbeTLS(ctx, addr, host, path, source, nil)
+}
+
+// ProbeTLS is [Probe] through wss://, with a handshake by config; nil: ws://.
+func ProbeTLS(ctx context.Context, addr netip.AddrPort, host, path string, source netip.Addr, config *tls.Config) error {
 	if host == "" {
 		host = addr.String()
 	}
@@ -54,6 +60,9 @@ func Probe(ctx context.Context, addr netip.AddrPort, host, path string, source n
 		path = "/"
 	}
 	fail := &ProbeError{URL: "ws://" + host + path, Addr: addr}
+	if config != nil {
+		fail.URL = "wss://" + host + path
+	}
 	failed := func(phase string, err error) error {
 		if cause := context.Cause(ctx); cause != nil {
 			err = fmt.Errorf("no answer in time: %w", cause) // the socket only says that it was given up
@@ -76,7 +85,15 @@ func Probe(ctx context.Context, addr netip.AddrPort, host, path string, source n
 	defer socket.Close()
 	defer context.AfterFunc(ctx, func() { socket.SetDeadline(time.Unix(1, 0)) })()
 
-	early, _, err := ws.Dialer{}.Upgrade(socket, u)
+	stream := socket
+	if config != nil {
+		secure := tls.Client(socket, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return failed("tls", err)
+		}
+		stream = secure
+	}
+	early, _, err := ws.Dialer{}.Upgrade(stream, u)
 	if err != nil {
 		var status ws.StatusError
 		if errors.As(err, &status) {
@@ -85,7 +102,7 @@ func Probe(ctx context.Context, addr netip.AddrPort, host, path string, source n
 		}
 		return failed("upgrade", err)
 	}
-	p := probe{socket: socket, from: socket}
+	p := probe{socket: stream, from: stream}
 	p.until, _ = ctx.Deadline()
 	if early != nil { // frames that came together with the 101
 		p.from = early

@@ -2,6 +2,7 @@ package echo
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -32,6 +33,8 @@ type Options struct {
 	// Backlog bounds the connections that wait to be accepted; 0 is 4096. The
 	// kernel lowers it to net.core.somaxconn.
 	Backlog int
+	// TLS, when not nil, makes it a wss server; see [tlsconn.ServerConfig].
+	TLS *tls.Config
 	// Refused, when not nil, is told why a connection could not be taken (mostly
 	// that no descriptor is left). The server pauses accepting for a moment and
 	// goes on. It is called on a loop's thread and must not block.
@@ -45,6 +48,9 @@ type Server struct {
 	workers []*worker
 	refused func(error)
 	open    atomic.Int64
+
+	tls      *tls.Config
+	insecure atomic.Int64
 }
 
 // Listen opens the listening socket and makes the loops; nothing is served until
@@ -58,7 +64,7 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("echo: cannot listen: %w", err)
 	}
-	s := &Server{addr: bound, refused: o.Refused}
+	s := &Server{addr: bound, refused: o.Refused, tls: o.TLS}
 	for range o.Loops {
 		loop, err := evloop.New()
 		if err != nil {
@@ -124,6 +130,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	for _, w := range s.workers {
+		w.loop.Post(func() {
+			if w.tls != nil {
+				w.tls.Close() // on its thread: handshakes end where they began
+			}
+		})
 		w.loop.Stop()
 	}
 	var errs []error

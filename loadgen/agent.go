@@ -105,6 +105,11 @@ func (a *Agent) assign(as Assignment) error {
 
 func (a *Agent) stop() {
 	for _, w := range a.workers {
+		w.loop.Post(func() {
+			if w.tls != nil {
+				w.tls.Close() // on its thread: handshakes end where they began
+			}
+		})
 		w.loop.Stop()
 	}
 	a.ended.Wait()

@@ -21,7 +21,7 @@ func (w *worker) startClose(p *ClosePlan, group string, start int64) {
 		switch {
 		case c.state == open && (p.Which == nil || p.Which[c.group.name].Has(c.number)):
 			s.conns = append(s.conns, c)
-		case c.state == upgrading && c.opening.decided && p.Which == nil:
+		case (c.state == upgrading || c.state == securing) && c.opening.decided && p.Which == nil:
 			c.end("") // one that stalled and was kept
 		}
 	})

@@ -4,13 +4,15 @@ import (
 	"errors"
 
 	"wsgauge/internal/evloop"
+	"wsgauge/internal/tlsconn"
 	"wsgauge/loadgen/wire"
 )
 
 type connState uint8
 
 const (
-	dialing connState = iota
+	dialing  connState = iota
+	securing           // the TLS handshake is under way
 	upgrading
 	open
 	closingClean // our close frame is out; the peer's, then its FIN, are awaited
@@ -38,6 +40,7 @@ type conn struct {
 	group  *group
 	timer  evloop.Timer // opening: its timeout; closing: the longest wait
 	frames wire.Frames
+	tls    *tlsconn.Conn // nil: plain
 
 	opening   *opening  // until it is open
 	queue     *queue    // bytes that the socket has not taken
@@ -84,6 +87,10 @@ func (c *conn) Ready(ready evloop.Events) {
 		c.dialed()
 		return
 	}
+	if c.state == securing {
+		c.secure()
+		return
+	}
 	if ready.Has(evloop.Writable) && !c.flush() {
 		return
 	}
@@ -93,16 +100,25 @@ func (c *conn) Ready(ready evloop.Events) {
 }
 
 func (c *conn) read() {
+	c.readOnce()
+	c.checkTLSEnd()
+}
+
+func (c *conn) readOnce() {
 	buf := c.worker.loop.Scratch()
 	n, age, err := c.receive(buf)
 	switch {
 	case err == evloop.ErrAgain:
 		return
 	case err != nil:
-		c.peerEnded("closed_reset")
+		if broken := (*tlsconn.Error)(nil); errors.As(err, &broken) {
+			c.tlsEnded(broken)
+		} else {
+			c.peerEnded("closed_reset")
+		}
 		return
 	case n == 0:
-		c.peerEnded("closed_by_peer")
+		c.peerEnded(c.endClass())
 		return
 	}
 	now := evloop.Now()
@@ -121,6 +137,12 @@ func (c *conn) read() {
 // receive reads what has arrived and tells how long the kernel had it; negative: not
 // known.
 func (c *conn) receive(p []byte) (n int, age int64, err error) {
+	if c.tls != nil {
+		w := c.worker
+		w.stamping, w.age = c.stamped, -1
+		n, err = c.tls.Read(int(c.fd), p)
+		return n, w.age, err
+	}
 	if c.stamped {
 		return evloop.ReadStamped(int(c.fd), p)
 	}
@@ -215,7 +237,7 @@ func (c *conn) write(p []byte, m *message) {
 		c.enqueue(p, m)
 		return
 	}
-	n, err := evloop.Write(int(c.fd), p)
+	n, err := c.put(p)
 	if err != nil && err != evloop.ErrAgain {
 		c.peerEnded("closed_reset")
 		return
@@ -248,7 +270,7 @@ func (c *conn) flush() bool {
 		c.want()
 		return true
 	}
-	n, err := evloop.Write(int(c.fd), q.bytes[q.done:])
+	n, err := c.put(q.bytes[q.done:])
 	if err == evloop.ErrAgain {
 		return true
 	}
@@ -280,7 +302,11 @@ func (c *conn) flush() bool {
 }
 
 func (c *conn) sendFIN() {
-	if err := evloop.EndWrites(int(c.fd)); err != nil {
+	end := evloop.EndWrites
+	if c.tls != nil {
+		end = c.tls.EndWrites
+	}
+	if err := end(int(c.fd)); err != nil {
 		c.end("") // the peer was faster; its end is not ours to class
 	}
 }
@@ -288,7 +314,7 @@ func (c *conn) sendFIN() {
 // want asks the loop for what the connection waits for now.
 func (c *conn) want() {
 	want := evloop.Readable
-	if c.state == dialing || c.queue != nil {
+	if c.state == dialing || c.queue != nil || c.tls != nil && c.tls.Blocked() {
 		want |= evloop.Writable
 	}
 	if err := c.worker.loop.Want(int(c.fd), want); err != nil {
@@ -340,6 +366,7 @@ func (c *conn) end(class string) {
 		w.rec.Closure(class)
 	}
 	closing := c.state == closingClean || c.state == closingFIN
+	c.letGo()
 	c.leave(ended)
 	w.loop.Disarm(&c.timer)
 	w.loop.Close(int(c.fd))
@@ -358,6 +385,8 @@ func (c *conn) Expire(int64) {
 	switch c.state {
 	case dialing:
 		c.failOpening("dial_timeout")
+	case securing:
+		c.failOpening("tls_stall")
 	case upgrading:
 		c.failOpening("upgrade_stall")
 	default:

@@ -16,6 +16,7 @@ type opening struct {
 	key       wire.Key
 	head      wire.Head
 	intended  int64
+	connected int64 // the TCP connection stood
 	requested int64 // first attempt to send the request
 	decided   bool  // its failure was counted; the socket was kept
 }
@@ -117,6 +118,17 @@ func (c *conn) dialed() {
 	w.rec.Record(Dial, now-o.intended)
 	// A kernel without stamps leaves the figure absent.
 	c.stamped = c.number%stampEvery == 0 && evloop.StampReceives(int(c.fd)) == nil
+	o.connected = now
+	if w.assignment.TLS != nil {
+		c.startTLS()
+		return
+	}
+	c.askUpgrade(now)
+}
+
+// askUpgrade sends the request.
+func (c *conn) askUpgrade(now int64) {
+	w, o := c.worker, c.opening
 	o.key = wire.NewKey(w.nonce())
 	o.requested = now
 	c.state = upgrading
@@ -188,7 +200,7 @@ func (c *conn) failOpening(class string) {
 		w.fail(class, c, "")
 		o.decided = true
 		w.decided(c)
-		if o.plan.OnTimeout == "keep" && (class == "upgrade_stall" || class == "dial_timeout") {
+		if o.plan.OnTimeout == "keep" && (class == "upgrade_stall" || class == "tls_stall" || class == "dial_timeout") {
 			w.check()
 			return
 		}

@@ -20,7 +20,22 @@ type Assignment struct {
 	Sources []netip.Addr     `json:"sources"` // local addresses, in turn; empty: the kernel's choice
 	Host    string           `json:"host"`    // Host header
 	Path    string           `json:"path"`
-	Nice    int              `json:"nice"` // priority of the workers' threads
+	TLS     *Trust           `json:"tls,omitempty"` // wss; nil: ws
+	Nice    int              `json:"nice"`          // priority of the workers' threads
+}
+
+// Trust is whom clients believe, and whom they want to talk to.
+type Trust struct {
+	CA   string `json:"ca"`   // authorities, PEM
+	Name string `json:"name"` // host name or address that the certificate must be for
+}
+
+// TLSOptions are the clients' choices: versions "1.2" and "1.3" (empty: both), and
+// whether they take up earlier sessions.
+type TLSOptions struct {
+	Min        string `json:"min,omitempty"`
+	Max        string `json:"max,omitempty"`
+	Resumption bool   `json:"resumption,omitempty"`
 }
 
 // StepPlan is one execution of a step. Exactly one of the kinds is set.
@@ -48,6 +63,7 @@ type ConnectPlan struct {
 	Path        string            `json:"path"`
 	Headers     map[string]string `json:"headers"`
 	Subprotocol string            `json:"subprotocol"`
+	TLS         TLSOptions        `json:"tls,omitzero"`
 }
 
 // SendPlan sends messages over the members of the group. Message n goes to a
@@ -111,6 +127,7 @@ type Counts struct {
 	BytesReceived int64            `json:"bytes_received"`
 	Failures      map[string]int64 `json:"failures,omitempty"` // by class
 	Closures      map[string]int64 `json:"closures,omitempty"` // by class
+	TLS           map[string]int64 `json:"tls,omitempty"`      // handshakes, by what they agreed on
 	// OnTime counts first attempts within 1% of the window of their intended time.
 	OnTime int64 `json:"on_time"`
 }

@@ -21,6 +21,7 @@ const (
 	ReceiveLag // on sampled connections
 	DialLag
 	Dial
+	TLS // from the TCP connection to the end of the handshake
 	Upgrade
 	Ping
 	IdleBeforeClose
@@ -37,7 +38,7 @@ func Metrics() []Metric {
 }
 
 var metricNames = [metricCount]string{"response_time", "service_time", "send_lag", "write_blocked",
-	"receive_lag", "dial_lag", "dial", "upgrade", "ping", "idle_before_close"}
+	"receive_lag", "dial_lag", "dial", "tls", "upgrade", "ping", "idle_before_close"}
 
 // String returns the metric's name in records.
 func (m Metric) String() string { return metricNames[m] }
@@ -193,11 +194,12 @@ func (c *Counts) Merge(o *Counts) {
 	addAll(&c.NotSent, o.NotSent)
 	addAll(&c.Failures, o.Failures)
 	addAll(&c.Closures, o.Closures)
+	addAll(&c.TLS, o.TLS)
 }
 
 // Clone returns a copy that shares no map.
 func (c Counts) Clone() Counts {
-	c.NotSent, c.Failures, c.Closures = maps.Clone(c.NotSent), maps.Clone(c.Failures), maps.Clone(c.Closures)
+	c.NotSent, c.Failures, c.Closures, c.TLS = maps.Clone(c.NotSent), maps.Clone(c.Failures), maps.Clone(c.Closures), maps.Clone(c.TLS)
 	return c
 }
 

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	crand "crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 
 	"wsgauge/internal/evloop"
+	"wsgauge/internal/tlsconn"
 	"wsgauge/loadgen/wire"
 )
 
@@ -32,6 +34,10 @@ type worker struct {
 	slab       slab
 	groups     map[string]*group
 	rec        *Recorder
+	tls        *tlsconn.Engine // nil until something is secured
+	tlsConfigs map[TLSOptions]*tls.Config
+	stamping   bool  // of the TLS read that is running
+	age        int64 // … and how long the kernel had its bytes
 
 	step       *StepPlan // nil between steps
 	finished   func()    // told once when this worker's part of the step is done

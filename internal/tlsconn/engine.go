@@ -52,6 +52,9 @@ func NewEngine(limit int) *Engine {
 		read: evloop.Read, write: evloop.Write, socket: make([]byte, readLen)}
 }
 
+// ReadWith makes read the way in which sockets are read, in place of evloop.Read.
+func (e *Engine) ReadWith(read func(fd int, p []byte) (int, error)) { e.read = read }
+
 // Handshakes returns how many are under way.
 func (e *Engine) Handshakes() int { return len(e.flights) }
 

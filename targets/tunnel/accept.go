@@ -62,6 +62,7 @@ func (a *acceptor) Expire(int64) {
 func (s *Server) adopt(fd int) error {
 	t := &tunnel{server: s, client: end{fd: int32(fd)}, backend: end{fd: -1}}
 	t.opening = s.lendOpening(t)
+	t.secureClient()
 	if err := t.watch(&t.client, evloop.Readable, (*clientSide)(t)); err != nil {
 		t.end()
 		return err

@@ -13,6 +13,7 @@ type phase uint8
 const (
 	readRequest  phase = iota // the client's head is coming
 	dialling                  // the backend has not taken the first byte yet
+	securing                  // the TLS handshake with the backend is under way
 	readResponse              // the backend's head is coming
 	relaying                  // it is not a tunnel: the response passes to its end
 	lingering                 // all is said; the client is to see it before we close
@@ -52,10 +53,16 @@ func (o *opening) clientReady(ready evloop.Events) {
 	if !broken && !ready.Has(evloop.Readable) {
 		return
 	}
-	p := t.server.loop.Scratch()[:headLimit]
-	n, err := evloop.Read(int(t.client.fd), p)
+	p := t.room(&t.client, headLimit)
+	read := t.readFrom
+	if o.phase == lingering {
+		read = func(e *end, p []byte) (int, error) { return evloop.Read(int(e.fd), p) } // whatever it is
+	}
+	n, err := read(&t.client, p)
 	switch {
 	case err == evloop.ErrAgain:
+	case err != nil && t.insecure(err) && o.phase == readRequest:
+		o.finish() // the alert is out, and should be seen
 	case err != nil:
 		t.reset()
 	case n == 0 && o.phase == lingering:
@@ -154,13 +161,19 @@ func refusal(err error) string {
 // dial connects to a backend and sends it what there is of the request.
 func (o *opening) dial(first []byte) {
 	t := o.tunnel
-	fd, err := t.server.dial()
+	fd, backend, err := t.server.dial()
 	if err != nil {
 		o.failed(err)
 		return
 	}
 	t.backend.fd = int32(fd)
 	o.phase = dialling
+	if t.secureBackend(backend) {
+		t.backend.out = t.server.pool.keep(nil, first)
+		o.arm(t.server.options.DialTimeout)
+		o.watch()
+		return
+	}
 	// On the same machine the connection usually stands by now, and this saves a
 	// wake-up. When it does not, the kernel takes nothing yet.
 	if err := t.write(&t.backend, first); err != nil {
@@ -202,6 +215,20 @@ func (o *opening) backendReady(ready evloop.Events) {
 			return
 		}
 	}
+	if c := t.tls(&t.backend); c != nil && o.phase == dialling {
+		o.phase = securing
+		o.arm(t.server.options.HeadTimeout)
+		if err := c.Start(int(t.backend.fd)); err != nil {
+			o.failed(err)
+			return
+		}
+		o.watch()
+		return
+	}
+	if o.phase == securing {
+		o.secured()
+		return
+	}
 	if t.backend.out != nil && ready.Has(evloop.Writable) {
 		if o.phase == dialling {
 			o.connected()
@@ -224,13 +251,16 @@ func (o *opening) readBackend(broken bool) {
 		}
 		return
 	}
-	p := t.server.loop.Scratch()
+	limit := readLen
 	if o.phase == readResponse {
-		p = p[:headLimit]
-	} else {
-		p = p[:readLen]
+		limit = headLimit
 	}
-	n, err := evloop.Read(int(t.backend.fd), p)
+	p := t.room(&t.backend, limit)
+	n, err := t.readFrom(&t.backend, p)
+	if err != evloop.ErrAgain {
+		defer o.readOn(t)
+		t.insecure(err)
+	}
 	switch {
 	case err == evloop.ErrAgain:
 	case o.phase == readResponse && (err != nil || n == 0):
@@ -242,6 +272,14 @@ func (o *opening) readBackend(broken bool) {
 		o.readAnswer(p[:n])
 	default:
 		o.relay(p[:n])
+	}
+}
+
+// readOn goes on when TLS has found the end of the response behind its last bytes:
+// no event of the socket tells of it again.
+func (o *opening) readOn(t *tunnel) {
+	if t.opening == o && o.tunnel == t && t.client.out == nil && t.atEnd(&t.backend) {
+		o.readBackend(false)
 	}
 }
 
@@ -334,7 +372,7 @@ func (o *opening) watch() {
 	} else if o.phase != dialling {
 		backend = evloop.Readable
 	}
-	if t.backend.out != nil {
+	if t.backend.out != nil && (o.phase != securing || t.tls(&t.backend).Blocked()) {
 		backend |= evloop.Writable
 	}
 	err := t.watch(&t.client, client, (*clientSide)(t))
@@ -353,7 +391,7 @@ func (o *opening) arm(timeout time.Duration) {
 // Expire ends a phase that took too long.
 func (o *opening) Expire(int64) {
 	switch o.phase {
-	case dialling, readResponse:
+	case dialling, securing, readResponse:
 		o.tunnel.server.stats.failed.Add(1)
 		o.answer(gatewayTimeout)
 	case relaying:

@@ -1,10 +1,6 @@
 package tunnel
 
-import (
-	"time"
-
-	"wsgauge/internal/evloop"
-)
+import "time"
 
 // While lingering we wait for the client's FIN, so long and through so much.
 const (
@@ -156,7 +152,7 @@ func (o *opening) finish() {
 // that has not read it yet (RFC 9112 section 9.6).
 func (o *opening) linger() {
 	t := o.tunnel
-	if err := evloop.EndWrites(int(t.client.fd)); err != nil {
+	if err := t.endWrites(&t.client); err != nil {
 		t.reset()
 		return
 	}

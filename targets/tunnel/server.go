@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -45,6 +46,11 @@ type Options struct {
 	Backlog int
 	// Shared lets several processes listen on the same address (SO_REUSEPORT).
 	Shared bool
+	// TLS, when not nil, is how clients are spoken to; see [tlsconn.ServerConfig].
+	TLS *tls.Config
+	// BackendTLS, when not nil, is how backends are spoken to. Without a ServerName
+	// a backend's certificate has to be for its address.
+	BackendTLS *tls.Config
 	// Inject adds faults of known size.
 	Inject Injection
 }
@@ -96,10 +102,11 @@ type Stats struct {
 	Failed   int64 // requests for which no backend was reached, or none made sense
 	Idled    int64 // tunnels ended by the idle timeout
 	Paused   int64 // times that accepting had to rest
+	Insecure int64 // connections that TLS itself has ended: no TLS, an alert, cut off
 }
 
 type counters struct {
-	accepted, total, open, refused, failed, idled, paused atomic.Int64
+	accepted, total, open, refused, failed, idled, paused, insecure atomic.Int64
 }
 
 // Server is a tunnel proxy that listens, on one event loop. Either [Server.Serve]
@@ -118,6 +125,7 @@ type Server struct {
 	nextBackend int
 	nextSource  int
 	injector    *injector // nil when nothing is injected
+	security    *security // nil when neither leg speaks TLS
 }
 
 // Listen opens the listening socket; nothing is served until [Server.Serve]. An
@@ -135,7 +143,7 @@ func Listen(o Options) (*Server, error) {
 		loop.Discard()
 		return nil, fmt.Errorf("tunnel: cannot listen: %w", err)
 	}
-	s := &Server{options: o, addr: bound, loop: loop, unwatched: make(map[int]struct{})}
+	s := &Server{options: o, addr: bound, loop: loop, unwatched: make(map[int]struct{}), security: newSecurity(&o)}
 	s.inject(o.Inject)
 	a := &acceptor{server: s, fd: fd}
 	a.pause.Owner = a
@@ -156,13 +164,19 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Accepted: c.accepted.Load(), Total: c.total.Load(), Open: c.open.Load(),
 		Refused: c.refused.Load(), Failed: c.failed.Load(), Idled: c.idled.Load(), Paused: c.paused.Load(),
+		Insecure: c.insecure.Load(),
 	}
 }
 
 // Serve serves until ctx ends, then closes every descriptor and returns nil; it
 // returns an error when the loop fails.
 func (s *Server) Serve(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, s.loop.Stop)
+	stop := context.AfterFunc(ctx, func() {
+		if s.security != nil { // on its thread: handshakes end where they began
+			s.loop.Post(s.security.engine.Close)
+		}
+		s.loop.Stop()
+	})
 	defer stop()
 	if s.injector != nil {
 		s.injector.ended = ctx.Done()
@@ -195,8 +209,9 @@ func (s *Server) admit(t *tunnel) bool {
 
 // dial begins a connection to the next backend. A source address without a free
 // port leaves it to the next one.
-func (s *Server) dial() (fd int, err error) {
-	remote := s.options.Backends[s.nextBackend]
+func (s *Server) dial() (fd, backend int, err error) {
+	backend = s.nextBackend
+	remote := s.options.Backends[backend]
 	s.nextBackend = (s.nextBackend + 1) % len(s.options.Backends)
 	for range max(1, len(s.options.Sources)) {
 		var local netip.AddrPort
@@ -208,5 +223,5 @@ func (s *Server) dial() (fd int, err error) {
 			break
 		}
 	}
-	return fd, err
+	return fd, backend, err
 }

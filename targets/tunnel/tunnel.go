@@ -73,14 +73,18 @@ func (t *tunnel) ready(e, other *end, ready evloop.Events) {
 // pump carries what one read brings from one side to the other.
 func (t *tunnel) pump(from, to *end) {
 	p := t.server.loop.Scratch()[:readLen]
-	n, err := evloop.Read(int(from.fd), p)
+	n, err := t.readFrom(from, p)
 	switch {
 	case err == evloop.ErrAgain:
 		return
 	case err != nil:
+		t.insecure(err)
 		t.reset()
 		return
 	case t.server.injector != nil && from == &t.client && t.server.injector.take(t, p[:n]):
+		if t.atEnd(from) {
+			t.settle()
+		}
 		return
 	case n == 0:
 		from.readEnd = true
@@ -90,7 +94,7 @@ func (t *tunnel) pump(from, to *end) {
 	t.touch()
 	if err := t.write(to, p[:n]); err != nil {
 		t.reset()
-	} else if to.out != nil {
+	} else if to.out != nil || t.atEnd(from) {
 		t.settle()
 	}
 }
@@ -98,7 +102,7 @@ func (t *tunnel) pump(from, to *end) {
 // write sends p to e; what the kernel does not take now waits.
 func (t *tunnel) write(e *end, p []byte) error {
 	if e.out == nil {
-		n, err := evloop.Write(int(e.fd), p)
+		n, err := t.writeTo(e, p)
 		if err != nil && err != evloop.ErrAgain {
 			return err
 		}
@@ -112,7 +116,7 @@ func (t *tunnel) write(e *end, p []byte) error {
 
 // drain writes once what waits for e, and gives the buffer back when it is empty.
 func (t *tunnel) drain(e *end) error {
-	n, err := evloop.Write(int(e.fd), e.out.rest())
+	n, err := t.writeTo(e, e.out.rest())
 	if err != nil && err != evloop.ErrAgain {
 		return err
 	}
@@ -140,6 +144,9 @@ func (t *tunnel) flush(e, other *end) bool {
 // directions, and brings up to date what the loop watches. It is called whenever
 // something of that has changed; most messages change nothing.
 func (t *tunnel) settle() {
+	if t.takeEnd(&t.client, &t.backend) || t.takeEnd(&t.backend, &t.client) {
+		return
+	}
 	if !t.carryEnd(&t.client, &t.backend) || !t.carryEnd(&t.backend, &t.client) {
 		t.reset()
 		return
@@ -162,6 +169,16 @@ func (t *tunnel) settle() {
 	}
 }
 
+// takeEnd reads the end of a stream that TLS has found behind the last data, once
+// that data has been written; whatever follows from it has been done then.
+func (t *tunnel) takeEnd(from, to *end) bool {
+	if from.readEnd || from.paused || to.out != nil || !t.atEnd(from) {
+		return false
+	}
+	t.pump(from, to)
+	return true
+}
+
 // carryEnd sends FIN to one side when the other's has been read. All that came
 // before it is written by then, since nothing is read while bytes wait. It is
 // false when that side has gone.
@@ -170,7 +187,7 @@ func (t *tunnel) carryEnd(from, to *end) bool {
 		return true
 	}
 	to.sentEnd = true
-	return evloop.EndWrites(int(to.fd)) == nil
+	return t.endWrites(to) == nil
 }
 
 func (t *tunnel) wants(e, other *end) (want evloop.Events) {
@@ -252,6 +269,7 @@ func (t *tunnel) closeEnd(e *end) {
 	if e.fd < 0 {
 		return
 	}
+	t.forgetTLS(e)
 	delete(t.server.unwatched, int(e.fd))
 	t.server.loop.Close(int(e.fd))
 	e.fd, e.watched = -1, false
