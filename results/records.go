@@ -68,6 +68,9 @@ type Connections struct {
 	Attempted int64 `json:"attempted"`
 	Opened    int64 `json:"opened"`
 	Peak      int64 `json:"peak"` // most open at once
+	// TLS counts handshakes by what they agreed on: "TLS 1.3 TLS_AES_128_GCM_SHA256",
+	// with " resumed" for a session that was taken up again.
+	TLS map[string]int64 `json:"tls,omitempty"`
 }
 
 // Messages counts messages whose intended send time lies in a send window.

@@ -17,7 +17,7 @@ func TestTrialKeys(t *testing.T) {
 		return &Quantiles{Count: 9000, Mean: 250e3, P50: new(241e3), P90: new(300e3), P99: new(812e3), Max: 4e6}
 	}
 	full := Trial{Block: 1, Target: "event", Valid: true, StartedS: 2, EndedS: 8,
-		Figures: Figures{Connections: Connections{300, 300, 300},
+		Figures: Figures{Connections: Connections{300, 300, 300, nil},
 			Messages: Messages{Scheduled: 9000, Sent: 9000, Answered: 9000, OnTime: 9000, Received: 9000, NotSent: 2,
 				NotSentCauses: map[string]int64{"ended": 2}, PerSecond: 3000},
 			HTTP:     HTTP{Sent: 2, Answered: 2, Status: map[string]int64{"200": 2}, ResponseTime: q()},

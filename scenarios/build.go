@@ -15,14 +15,15 @@ type builder struct {
 	steps   map[string]mark // by id, which is the place of those without
 	repeats []string        // the ids of those that repeat others
 	total   int             // steps
+	backend *rawBackend
 }
 
 func build(raw *rawScenario, m *mistakes) *Scenario {
-	b := &builder{mistakes: m, targets: map[string]mark{}, steps: map[string]mark{}}
+	b := &builder{backend: &raw.Backend, mistakes: m, targets: map[string]mark{}, steps: map[string]mark{}}
 	s := &Scenario{
 		Name:    raw.Name.v,
 		About:   raw.About.v,
-		Backend: Backend{Runtime: raw.Backend.Runtime.v, Instances: raw.Backend.Instances.v},
+		Backend: Backend{Runtime: raw.Backend.Runtime.v, Instances: raw.Backend.Instances.v, TLS: raw.Backend.TLS.v},
 		Blocks:  raw.Blocks.v,
 		Seed:    raw.Seed.v,
 		Agents:  Agents{Count: raw.Agents.Count.v, Workers: raw.Agents.Workers.v, CPUs: raw.Agents.CPUs.v},
@@ -67,6 +68,9 @@ func (b *builder) target(raw *rawTarget) Target {
 	switch {
 	case raw.Apache.given():
 		t.Apache = b.apache(&raw.Apache)
+		if s := b.backend.TLS; s.known && s.v {
+			b.add(raw.Apache.mark, "leave it out, or the backend's tls", "apache: this version of wsgauge writes no configuration for a backend that speaks TLS")
+		}
 	case raw.Tunnel.given():
 		t.Tunnel = b.tunnel(&raw.Tunnel)
 	case raw.Direct.given():
@@ -83,6 +87,7 @@ func (b *builder) tunnel(raw *rawTunnel) *Tunnel {
 	if max, n := raw.MaxTunnels, t.Processes; max.known && max.v < n {
 		b.add(max.mark, "", "max_tunnels: %d is fewer than one for each of %d processes", max.v, n)
 	}
+	t.TLS = b.tls(&raw.TLS)
 	i := &raw.Inject
 	if !i.given() {
 		return t

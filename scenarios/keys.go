@@ -43,7 +43,9 @@ type rawBackend struct {
 	Runtime   word  `json:"runtime,omitempty" words:"go" later:"node|python" default:"go" jsonschema:"What the echo server is written in."`
 	Instances count `json:"instances,omitempty" max:"256" default:"1" jsonschema:"Echo server processes. Clients of direct and the tunnel take them in turn; Apache leads to the first. More are started when a process may not open enough files."`
 
-	_ struct{} `later:"external|tls|listen"`
+	TLS boolean `json:"tls,omitempty" default:"false" jsonschema:"wss: the echo server speaks TLS, with a certificate made for the trial. A direct connection and the way from a target to the backend are encrypted then."`
+
+	_ struct{} `later:"external|listen"`
 }
 
 type rawAgents struct {
@@ -82,7 +84,15 @@ type rawTunnel struct {
 	Processes count     `json:"processes,omitempty" max:"256" default:"1" jsonschema:"Processes behind the one address. The kernel deals connections to them by a hash of their addresses; max_tunnels is divided among them."`
 	Inject    rawInject `json:"inject,omitempty" jsonschema:"Faults of known size, to see whether they are found."`
 
-	_ struct{} `later:"tls"`
+	TLS rawTLS `json:"tls,omitempty" jsonschema:"Which legs of it speak TLS. Without it clients connect by ws, and the backend is spoken to as it speaks."`
+}
+
+type rawTLS struct {
+	section
+	Frontend boolean `json:"frontend,omitempty" default:"true" jsonschema:"Clients connect by wss."`
+	Backend  boolean `json:"backend,omitempty" jsonschema:"Whether the way to the backend is encrypted. Without it: as the backend speaks, and nothing else works."`
+	Min      word    `json:"min,omitempty" words:"1.2|1.3" default:"1.2" jsonschema:"The lowest version of TLS, on both legs."`
+	Max      word    `json:"max,omitempty" words:"1.2|1.3" default:"1.3" jsonschema:"The highest."`
 }
 
 type rawInject struct {
@@ -155,7 +165,16 @@ type rawConnect struct {
 	Headers     headers  `json:"headers,omitempty" jsonschema:"Headers of the request besides those of the handshake. Values may hold {conn}."`
 	Subprotocol text     `json:"subprotocol,omitempty" form:"subprotocol" example:"mqtt" jsonschema:"Sec-WebSocket-Protocol: a token, or several with commas."`
 
+	TLS rawClientTLS `json:"tls,omitempty" jsonschema:"Choices of the clients, where they connect by wss. Targets that speak ws ignore them."`
+
 	_ struct{} `later:"until|lifetime|reconnect"`
+}
+
+type rawClientTLS struct {
+	section
+	Resumption boolean `json:"resumption,omitempty" default:"false" jsonschema:"Clients take up an earlier session (a session ticket): no certificate is sent or checked. Until a worker has a ticket its handshakes are full ones."`
+	Min        word    `json:"min,omitempty" words:"1.2|1.3" default:"1.2" jsonschema:"The lowest version of TLS."`
+	Max        word    `json:"max,omitempty" words:"1.2|1.3" default:"1.3" jsonschema:"The highest."`
 }
 
 type rawSend struct {

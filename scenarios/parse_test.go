@@ -108,7 +108,7 @@ steps:
 	if !reflect.DeepEqual(*s.Targets[0].Apache, apache) {
 		t.Errorf("apache: %+v", *s.Targets[0].Apache)
 	}
-	if s.Blocks != 3 || s.Seed != 1 || s.Agents != (Agents{Count: 1, Workers: 1}) || s.Backend != (Backend{"go", 1}) {
+	if s.Blocks != 3 || s.Seed != 1 || s.Agents != (Agents{Count: 1, Workers: 1}) || s.Backend != (Backend{"go", 1, false}) {
 		t.Errorf("%d blocks, seed %d, agents %+v, backend %+v", s.Blocks, s.Seed, s.Agents, s.Backend)
 	}
 }

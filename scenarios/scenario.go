@@ -27,6 +27,7 @@ type Scenario struct {
 type Backend struct {
 	Runtime   string // "go"
 	Instances int
+	TLS       bool // it speaks wss
 }
 
 // Agents is how the generator is laid out.
@@ -58,6 +59,14 @@ func (t Target) Kind() string {
 	return "direct"
 }
 
+// WSS tells whether clients connect to t by wss.
+func (s *Scenario) WSS(t Target) bool {
+	if t.Tunnel != nil {
+		return t.Tunnel.TLS.Frontend
+	}
+	return t.Direct && s.Backend.TLS
+}
+
 // Nofile is a pair of descriptor limits; zero means inherited.
 type Nofile struct{ Soft, Hard uint64 }
 
@@ -65,8 +74,9 @@ type Nofile struct{ Soft, Hard uint64 }
 type Tunnel struct {
 	MaxTunnels  int           // 0: no limit
 	IdleTimeout time.Duration // 0: none
-	Processes   int           // behind one address; 1 unless given
-	Inject      *Inject       // nil: nothing
+	TLS         TLS
+	Processes   int     // behind one address; 1 unless given
+	Inject      *Inject // nil: nothing
 }
 
 // Inject is faults of known size that the reference tunnel adds. Zero: not that one.
@@ -82,6 +92,12 @@ type Inject struct {
 // Stall stops a target for so long, once every so often. Both are 0, or For is the
 // shorter.
 type Stall struct{ For, Every time.Duration }
+
+// TLS says which legs of a target are encrypted, by which versions ("1.2", "1.3").
+type TLS struct {
+	Frontend, Backend bool
+	Min, Max          string
+}
 
 // Apache configures an Apache httpd. Zero values leave the directive to the
 // default that docs/scenarios.md states.
@@ -151,6 +167,14 @@ type Connect struct {
 	Path        string            // may hold {conn}
 	Headers     map[string]string // values may hold {conn}
 	Subprotocol string
+	TLS         ClientTLS
+}
+
+// ClientTLS is what clients choose where they connect by wss. Versions are "1.2"
+// and "1.3".
+type ClientTLS struct {
+	Resumption bool
+	Min, Max   string
 }
 
 // Send sends messages. Exactly one of Rate and Every is set.

@@ -253,6 +253,9 @@ func anys(words []string) []any {
 	var all []any
 	for _, w := range words {
 		all = append(all, w)
+		if n, err := strconv.ParseFloat(w, 64); err == nil {
+			all = append(all, n) // what YAML takes it for without quotes
+		}
 	}
 	return all
 }

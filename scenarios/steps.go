@@ -33,6 +33,7 @@ func (b *builder) step(raw *rawStep, place string, depth int) Step {
 	switch {
 	case raw.Connect.given():
 		s.Connect = raw.Connect.build()
+		s.Connect.TLS = b.clientTLS(&raw.Connect.TLS)
 	case raw.Send.given():
 		s.Send = b.send(&raw.Send)
 	case raw.Hold.given():

@@ -22,8 +22,17 @@ type Site struct {
 	LogDir string
 	// Executable is the running wsgauge, for targets that are parts of it.
 	Executable string
+	// Certificates are the trial's own; nil when no leg of it speaks TLS.
+	Certificates *Certificates
 	// Opened is the most connections the scenario opens at once.
 	Opened int
+}
+
+// Certificates are PEM files for every address of a trial.
+type Certificates struct {
+	CA   string // the authority's certificate
+	Cert string // that of whoever listens
+	Key  string // its private key
 }
 
 // Instance is a target made ready to start.

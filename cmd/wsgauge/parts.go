@@ -25,6 +25,7 @@ const gcPercent = 200
 
 func newEcho(s streams) *cobra.Command {
 	var listen string
+	var files tlsFiles
 	c := &cobra.Command{
 		Use:     "echo --listen ADDR",
 		Short:   "Serve WebSocket echo: the backend alone",
@@ -35,8 +36,12 @@ func newEcho(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			config, err := files.server()
+			if err != nil {
+				return err
+			}
 			debug.SetGCPercent(gcPercent)
-			server, err := echo.Listen(echo.Options{Addr: addr})
+			server, err := echo.Listen(echo.Options{Addr: addr, TLS: config})
 			if err != nil {
 				return listenError("echo", addr, err)
 			}
@@ -45,6 +50,7 @@ func newEcho(s streams) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "`address` to listen on, host:port; port 0: any")
+	files.flags(c)
 	return c
 }
 
@@ -57,6 +63,8 @@ type tunnelOptions struct {
 	inject    string
 	processes int
 	member    bool
+	tls       tlsFiles
+	backendCA string
 }
 
 func newTunnel(s streams) *cobra.Command {
@@ -85,6 +93,8 @@ func newTunnel(s streams) *cobra.Command {
 	c.Flags().DurationVar(&o.IdleTimeout, "idle-timeout", 0, "end a tunnel after this long without a byte; 0: never")
 	c.Flags().IntVar(&o.processes, "processes", 1, "processes behind the one address; --max-tunnels is divided among them")
 	c.Flags().StringVar(&o.inject, "inject", "", "`faults` of known size: delay=500us,jitter=2ms,stall=50ms/1s,cpu=100us,leak_fd_every=10,leak_bytes=4096")
+	o.tls.flags(c)
+	c.Flags().StringVar(&o.backendCA, "backend-tls-ca", "", "speak TLS to the backend, and trust the authorities in this PEM `file`")
 	c.Flags().BoolVar(&o.member, "member", false, "be one of several processes; end with standard input")
 	if err := c.Flags().MarkHidden("member"); err != nil {
 		panic(err) // the flag stands a line above
@@ -119,6 +129,12 @@ func (o *tunnelOptions) complete() (err error) {
 	}
 	if o.processes < 1 || o.processes > 256 || o.MaxTunnels > 0 && o.MaxTunnels < o.processes {
 		return usage(fmt.Errorf("--processes %d: want 1 to 256, and no more than --max-tunnels", o.processes))
+	}
+	if o.TLS, err = o.tls.server(); err != nil {
+		return err
+	}
+	if o.BackendTLS, err = o.tls.client(o.backendCA); err != nil {
+		return err
 	}
 	if o.inject != "" {
 		if o.Inject, err = tunnel.ParseInjection(o.inject); err != nil {
@@ -163,6 +179,10 @@ func (o *tunnelOptions) serveSeveral(ctx context.Context, s streams) error {
 	}
 	if o.inject != "" {
 		p.Args = append(p.Args, "--inject", o.inject)
+	}
+	p.Args = append(p.Args, o.tls.args()...)
+	if o.backendCA != "" {
+		p.Args = append(p.Args, "--backend-tls-ca", o.backendCA)
 	}
 	return p.Serve(ctx, func(addr netip.AddrPort) {
 		fmt.Fprintf(s.out, "%s%v, %d processes\n", tunnel.Listening, addr, o.processes)

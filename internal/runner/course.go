@@ -116,7 +116,7 @@ func (c *course) group(name string) *members {
 func (c *course) connect(s *scenarios.Connect) *loadgen.StepPlan {
 	g := c.group(s.Group)
 	p := &loadgen.ConnectPlan{First: g.total, Count: s.Connections, Rate: s.Rate, Timeout: s.Timeout,
-		OnTimeout: s.OnTimeout, Path: s.Path, Headers: s.Headers, Subprotocol: s.Subprotocol}
+		OnTimeout: s.OnTimeout, Path: s.Path, Headers: s.Headers, Subprotocol: s.Subprotocol, TLS: loadgen.TLSOptions{Min: s.TLS.Min, Max: s.TLS.Max, Resumption: s.TLS.Resumption}}
 	g.total += uint32(s.Connections)
 	return &loadgen.StepPlan{Group: s.Group, Connect: p}
 }

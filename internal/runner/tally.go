@@ -25,7 +25,7 @@ type tally struct {
 func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figures {
 	c := r.Counts
 	f := results.Figures{
-		Connections: results.Connections{Attempted: c.Attempted, Opened: c.Opened, Peak: int64(peak)},
+		Connections: results.Connections{Attempted: c.Attempted, Opened: c.Opened, Peak: int64(peak), TLS: maps.Clone(c.TLS)},
 		Messages: results.Messages{Scheduled: c.Scheduled, Sent: c.Sent, Answered: c.Answered, OnTime: c.OnTime,
 			Received: c.Received, Unanswered: c.Unanswered, Corrupt: c.Corrupt,
 			BytesSent: c.BytesSent, BytesReceived: c.BytesReceived},
@@ -45,7 +45,7 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 	for metric, place := range map[loadgen.Metric]**results.Quantiles{
 		loadgen.ResponseTime: &f.ResponseTime, loadgen.ServiceTime: &f.ServiceTime,
 		loadgen.SendLag: &f.SendLag, loadgen.WriteBlocked: &f.WriteBlocked, loadgen.ReceiveLag: &f.ReceiveLag,
-		loadgen.DialLag: &f.DialLag, loadgen.Dial: &f.Dial, loadgen.Upgrade: &f.Upgrade,
+		loadgen.DialLag: &f.DialLag, loadgen.Dial: &f.Dial, loadgen.TLS: &f.TLS, loadgen.Upgrade: &f.Upgrade,
 		loadgen.Ping: &f.Ping, loadgen.IdleBeforeClose: &f.IdleBeforeClose,
 	} {
 		if h := r.Histogram(metric); h != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 
 	"wsgauge/echo"
 	"wsgauge/internal/proc"
+	"wsgauge/internal/tlsconn"
 	"wsgauge/loadgen"
 	"wsgauge/results"
 	"wsgauge/scenarios"
@@ -33,7 +35,9 @@ type trial struct {
 	backends []*proc.Child
 	addrs    []netip.AddrPort // of the backends
 	instance *targets.Instance
-	child    *proc.Child // the target; nil for direct
+	files    *targets.Certificates // nil: nothing of the trial speaks TLS
+	trust    *loadgen.Trust        // of whoever connects; nil likewise
+	child    *proc.Child           // the target; nil for direct
 	agents   *agents
 	sampler  *sampler
 	log      *targets.Tail
@@ -90,6 +94,9 @@ func (t *trial) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := t.certify(); err != nil {
+		return err
+	}
 	for i := range r.spread.backends {
 		if err := t.startBackend(ctx, logDir, i); err != nil {
 			return fmt.Errorf("backend: %w", err)
@@ -102,6 +109,11 @@ func (t *trial) up(ctx context.Context) error {
 	as := loadgen.Assignment{Agents: r.spread.agents, Workers: r.scenario.Agents.Workers,
 		Seed: r.scenario.Seed, Nice: r.record.Placement.AgentsNice, Addrs: t.instance.Addrs, Sources: t.site.sources,
 		Host: t.instance.Addrs[0].String(), Path: "/"}
+	if r.scenario.WSS(t.target.Target) {
+		trust := *t.trust
+		trust.Name = t.instance.Addrs[0].Addr().String()
+		as.TLS = &trust
+	}
 	spec := proc.Spec{Output: filepath.Join(logDir, "agent.log"), CPUs: t.cpus().agents}
 	r.raiseFiles(&spec)
 	if t.agents, err = startAgents(ctx, r, rand.Text(), spec, as); err != nil {
@@ -121,11 +133,14 @@ func (t *trial) startBackend(ctx context.Context, logDir string, index int) erro
 	r.raiseFiles(&spec)
 	return r.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
 		spec.Argv = []string{r.Executable, "echo", "--listen", addr.String()}
+		if r.scenario.Backend.TLS {
+			spec.Argv = append(spec.Argv, "--tls-cert", t.files.Cert, "--tls-key", t.files.Key)
+		}
 		child, err := r.keeper.Start(spec)
 		if err != nil {
 			return err
 		}
-		if err := ready(ctx, child, addr, t.site.probe, readyWithin); err != nil {
+		if err := t.ready(ctx, child, addr, r.scenario.Backend.TLS, readyWithin); err != nil {
 			return errors.Join(err, child.Stop(context.WithoutCancel(ctx), time.Second))
 		}
 		t.backends, t.addrs = append(t.backends, child), append(t.addrs, addr)
@@ -145,7 +160,7 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 			return err
 		}
 		t.instance, err = t.target.impl.Prepare(targets.Site{Listen: addr, Backends: t.addrs, Sources: t.site.onward,
-			Dir: dir, LogDir: logDir, Executable: r.Executable, Opened: r.scenario.MaxOpen()})
+			Dir: dir, LogDir: logDir, Certificates: t.files, Executable: r.Executable, Opened: r.scenario.MaxOpen()})
 		if err != nil {
 			return err
 		}
@@ -172,7 +187,7 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 			return err
 		}
 		t.child = child
-		err = ready(ctx, child, addr, t.site.probe, time.Minute)
+		err = t.ready(ctx, child, addr, r.scenario.WSS(t.target.Target), time.Minute)
 		if err == nil {
 			err = t.settled(ctx)
 		}
@@ -185,12 +200,19 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 }
 
 // ready waits for an echo through addr: an open port proves nothing.
-func ready(ctx context.Context, child *proc.Child, addr netip.AddrPort, source netip.Addr, within time.Duration) error {
+func (t *trial) ready(ctx context.Context, child *proc.Child, addr netip.AddrPort, wss bool, within time.Duration) error {
+	var config *tls.Config
+	if wss {
+		var err error
+		if config, err = tlsconn.ClientConfig([]byte(t.trust.CA), addr.Addr().String(), tlsconn.Options{}); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no echo through it within %v", within))
 	defer cancel()
 	for {
 		one, done := context.WithTimeout(ctx, 5*time.Second)
-		err := echo.Probe(one, addr, addr.String(), "/", source)
+		err := echo.ProbeTLS(one, addr, addr.String(), "/", t.site.probe, config)
 		done()
 		if err == nil {
 			return nil

@@ -79,6 +79,19 @@ func (t *Target) Prepare(site targets.Site) (*targets.Instance, error) {
 	if d := t.config.IdleTimeout; d > 0 {
 		args = append(args, "--idle-timeout", d.String())
 	}
+	tls, files := t.config.TLS, site.Certificates
+	if (tls.Frontend || tls.Backend) && files == nil {
+		return nil, errors.New("tunnel: a leg is to speak TLS, and there are no certificates")
+	}
+	if tls.Frontend {
+		args = append(args, "--tls-cert", files.Cert, "--tls-key", files.Key)
+	}
+	if tls.Backend {
+		args = append(args, "--backend-tls-ca", files.CA)
+	}
+	if tls.Min != "" && (tls.Frontend || tls.Backend) {
+		args = append(args, "--tls-versions", tls.Min+"-"+tls.Max)
+	}
 	if text := injection(t.config.Inject).String(); text != "" {
 		args = append(args, "--inject", text)
 	}

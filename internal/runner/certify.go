@@ -1,0 +1,36 @@
+package runner
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+
+	"wsgauge/internal/certs"
+	"wsgauge/loadgen"
+	"wsgauge/targets"
+)
+
+// certify makes the trial's certificates, when anything in it speaks TLS. They lie
+// in its temporary directory and go with it; the agents get the authority's with
+// their assignment.
+func (t *trial) certify() error {
+	s := t.run.scenario
+	if !s.Backend.TLS && !s.WSS(t.target.Target) {
+		return nil
+	}
+	dir, err := os.MkdirTemp(t.dir, "tls-")
+	if err != nil {
+		return fmt.Errorf("a directory for the trial's certificates: %w", err)
+	}
+	made, err := certs.Make(dir, []netip.Addr{t.site.target, t.site.backend})
+	if err != nil {
+		return err
+	}
+	ca, err := os.ReadFile(made.CA)
+	if err != nil {
+		return fmt.Errorf("reading the trial's authority: %w", err)
+	}
+	files := targets.Certificates(made)
+	t.files, t.trust = &files, &loadgen.Trust{CA: string(ca)}
+	return nil
+}
