@@ -24,6 +24,12 @@ type rig struct {
 // startRig starts agents that dial addr.
 func startRig(t *testing.T, agents, workers int, addr netip.AddrPort) *rig {
 	t.Helper()
+	return startTrustingRig(t, agents, workers, addr, nil)
+}
+
+// startTrustingRig is startRig; with trust the agents speak TLS.
+func startTrustingRig(t *testing.T, agents, workers int, addr netip.AddrPort, trust *Trust) *rig {
+	t.Helper()
 	r := &rig{t: t, inbox: make(chan Message, 64), open: map[string]Set{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -43,7 +49,7 @@ func startRig(t *testing.T, agents, workers int, addr netip.AddrPort) *rig {
 		}()
 		r.commands = append(r.commands, commands)
 		commands <- Command{Assign: &Assignment{Agent: i, Agents: agents, Workers: workers, Seed: 7,
-			Addrs: []netip.AddrPort{addr}, Host: addr.String(), Path: "/"}}
+			Addrs: []netip.AddrPort{addr}, Host: addr.String(), Path: "/", TLS: trust}}
 	}
 	t.Cleanup(func() { cancel(); running.Wait() })
 	for range agents {
