@@ -15,7 +15,7 @@ func TestPrepare(t *testing.T) {
 	site := targets.Site{
 		Listen:     netip.MustParseAddrPort("127.1.2.1:9000"),
 		Backends:   []netip.AddrPort{netip.MustParseAddrPort("127.1.2.2:9001"), netip.MustParseAddrPort("127.1.2.3:9001")},
-		Executable: "/opt/wsgauge",
+		Executable: "/opt/wsgauge", Certificates: &targets.Certificates{CA: "/t/ca", Cert: "/t/cert", Key: "/t/key"},
 	}
 	for _, c := range []struct {
 		config scenarios.Tunnel
@@ -24,6 +24,9 @@ func TestPrepare(t *testing.T) {
 		{scenarios.Tunnel{}, nil},
 		{scenarios.Tunnel{MaxTunnels: 7, IdleTimeout: 90 * time.Second}, []string{"--max-tunnels", "7", "--idle-timeout", "1m30s"}},
 		{scenarios.Tunnel{Processes: 1, Inject: &scenarios.Inject{Delay: time.Millisecond, LeakBytes: 7}}, []string{"--inject", "delay=1ms,leak_bytes=7"}},
+		{scenarios.Tunnel{TLS: scenarios.TLS{Frontend: true, Min: "1.2", Max: "1.3"}}, []string{"--tls-cert", "/t/cert", "--tls-key", "/t/key", "--tls-versions", "1.2-1.3"}},
+		{scenarios.Tunnel{TLS: scenarios.TLS{Backend: true, Min: "1.3", Max: "1.3"}}, []string{"--backend-tls-ca", "/t/ca", "--tls-versions", "1.3-1.3"}},
+		{scenarios.Tunnel{TLS: scenarios.TLS{Min: "1.2", Max: "1.3"}}, nil},
 		{scenarios.Tunnel{Processes: 3, Inject: &scenarios.Inject{}}, []string{"--processes", "3"}},
 	} {
 		in, err := New(c.config).Prepare(site)
@@ -40,6 +43,11 @@ func TestPrepare(t *testing.T) {
 		if !slices.Equal(in.Addrs, []netip.AddrPort{site.Listen}) || in.Config == "" || in.StopGrace <= 0 {
 			t.Errorf("instance: %+v", in)
 		}
+	}
+	bare := site
+	bare.Certificates = nil
+	if _, err := New(scenarios.Tunnel{TLS: scenarios.TLS{Frontend: true}}).Prepare(bare); err == nil {
+		t.Error("TLS without certificates")
 	}
 	for name, bad := range map[string]targets.Site{
 		"no program": {Listen: site.Listen, Backends: site.Backends},
