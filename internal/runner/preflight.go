@@ -52,6 +52,7 @@ func (r *run) shortages() []Shortage {
 		sysctls: r.record.Host.Sysctls, root: os.Geteuid() == 0}
 	d.generator()
 	for _, t := range r.targets {
+		d.secure(s.WSS(t.Target), t.Tunnel != nil && t.Tunnel.TLS.Backend)
 		switch {
 		case t.Tunnel != nil:
 			d.tunnel(t)
@@ -77,6 +78,7 @@ type demand struct {
 
 	files  uint64 // of the hungriest target
 	bytes  uint64 // the same
+	tls    uint64 // the same, of TLS
 	onward uint64 // connections of one pair of addresses behind a target
 	short  []Shortage
 }
@@ -87,7 +89,19 @@ type demand struct {
 const (
 	socketBytes       = 4 << 10
 	apacheWorkerBytes = 64 << 10
+	tlsBytes          = 12 << 10 // one end of a TLS connection: 9 to 12 KiB of PSS, garbage included
 )
+
+// secure is what TLS takes at both ends of a leg.
+func (d *demand) secure(legs ...bool) {
+	ends := uint64(0)
+	for _, encrypted := range legs {
+		if encrypted {
+			ends += 2
+		}
+	}
+	d.tls = max(d.tls, ends*d.open*tlsBytes)
+}
 
 func (d *demand) need(what string, need, have uint64, fatal bool, remedy string, args ...any) {
 	if have != 0 && need > have {
@@ -161,7 +175,7 @@ func (d *demand) machine() {
 	}
 	d.need("connections tracked by netfilter (net.netfilter.nf_conntrack_max)", 2*d.open, d.number("net.netfilter.nf_conntrack_max"), true,
 		"raise it with `sysctl -w net.netfilter.nf_conntrack_max=%d`", roundUp(2*d.open))
-	memory := 2*d.open*socketBytes + d.bytes
+	memory := 2*d.open*socketBytes + d.bytes + d.tls
 	d.need("bytes of memory, estimated", memory, d.memory, false, "use fewer connections or a larger machine")
 	d.need("net.core.somaxconn, which bounds a burst of connects", d.open, d.number("net.core.somaxconn"), false,
 		"raise it with `sysctl -w net.core.somaxconn=%d`, or connect at a lower rate", roundUp(d.open))
