@@ -28,6 +28,7 @@ func TestPreflightNamesWhatIsShort(t *testing.T) {
 	prefork := scenarios.Target{Name: "prefork", Apache: &scenarios.Apache{MPM: "prefork"}} // 256 workers by default
 	tunnel := scenarios.Target{Name: "tunnel", Tunnel: &scenarios.Tunnel{}}
 	direct := scenarios.Target{Name: "direct", Direct: true}
+	wss := scenarios.Target{Name: "wss", Tunnel: &scenarios.Tunnel{TLS: scenarios.TLS{Frontend: true, Backend: true}}}
 	for name, c := range map[string]struct {
 		run   *run
 		harm  func(r *run)
@@ -43,6 +44,7 @@ func TestPreflightNamesWhatIsShort(t *testing.T) {
 		"ports behind":    {plenty(35_000, event), func(r *run) { r.record.Host.Sysctls["net.ipv4.ip_local_port_range"] = "32768 60999" }, []string{"ports from a target", "35000", "28232", "ip_local_port_range"}, false},
 		"conntrack":       {plenty(5000, direct), func(r *run) { r.record.Host.Sysctls["net.netfilter.nf_conntrack_max"] = "8000" }, []string{"nf_conntrack_max", "10000", "8000", "nf_conntrack_max=16384"}, true},
 		"memory":          {plenty(100_000, tunnel), func(r *run) { r.memory = 1 << 30 }, []string{"bytes of memory", "1638400000", "1073741824"}, false},
+		"memory of TLS":   {plenty(10_000, wss), func(r *run) { r.memory = 600 << 20 }, []string{"bytes of memory", "655360000", "629145600"}, false},
 		"accept queue":    {plenty(5000, direct), func(r *run) { r.record.Host.Sysctls["net.core.somaxconn"] = "4096" }, []string{"somaxconn", "5000", "4096", "somaxconn=8192"}, false},
 		"the worst first": {plenty(5000, direct), func(r *run) { r.record.Host.Sysctls["net.core.somaxconn"] = "4096"; r.limits.NofileHard = 1024 }, []string{"descriptors of each", "1024"}, true},
 		"default workers": {plenty(100, prefork), func(r *run) { r.limits.CgroupPidsMax = 1023 }, []string{"processes and threads"}, true},
