@@ -87,19 +87,35 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A request and close_notify that come together are answered, and the connection
+// corked keeps what is written while the cork is in.
+type corked struct {
+	net.Conn
+	in   bool
+	kept []byte
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	if c.in {
+		c.kept = append(c.kept, p...)
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// A message and close_notify that come together are answered, and the connection
 // closed, though TCP stays open on the client's side.
 func TestTLSHalfClose(t *testing.T) {
 	clients, server := secrets(t, tlsconn.Options{})
 	s := serve(t, Options{TLS: server})
-	c, err := tls.Dial("tcp", s.Addr().String(), clients)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	raw := &corked{Conn: dial(t, s).Conn}
+	c := tls.Client(raw, clients)
 	p := upgradeOver(t, c)
+	raw.in = true
 	p.send(binary(pattern(100)))
 	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.Conn.Write(raw.kept); err != nil {
 		t.Fatal(err)
 	}
 	p.expect(ws.OpBinary, true, pattern(100))
