@@ -115,6 +115,7 @@ func TestTLSHalfClose(t *testing.T) {
 	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
+	raw.Conn.SetDeadline(time.Now().Add(20 * time.Second)) // crypto/tls has let it run out
 	if _, err := raw.Conn.Write(raw.kept); err != nil {
 		t.Fatal(err)
 	}
