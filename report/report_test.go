@@ -52,7 +52,7 @@ func TestMake(t *testing.T) {
 	has(t, p, "What does each proxy add to a direct connection?</h1>",
 		"The median answer took 146 µs over a direct connection; in the same block it took through tunnel 44.9 µs more", "Nothing failed in 15 trials, all valid.",
 		"the proxy had 1 CPU (1), agents and backend 1 CPU (0); loopback: no network card, no round trip, no loss",
-		">Verdicts<", "pass", "failures == 0", ">Validity<", "Nothing speaks against", ">Comparison<", "p50 ÷ tunnel", ">event<", "1.45×", "Whose time it was", "send lag", "kernel: to the backend",
+		">Verdicts<", "pass", "failures == 0", ">Validity<", "Nothing speaks against", ">Comparison<", "p50 ÷ tunnel", ">event<", "1.45×", "Whose time it was", "send lag", "dial lag", "upgrade", "kernel: to the backend",
 		">Latency by percentile<", "aria-label=\"Lines of response time", "<svg", ">Latency over time<", ">CPU of the target", ">Memory per tunnel<", "40.5 KiB",
 		">Descriptors and threads", ">Failures and closures<", "closed_by_us 900", ">Configuration of each target<", "MaxRequestWorkers 512",
 		"&lt;Location &#34;/&#34;&gt;", ">Environment<", "wsgauge run quickstart", "net.core.somaxconn", "The scenario, as it was run", "name: quickstart")

@@ -40,6 +40,7 @@ type page struct {
 	Costs      grid
 	Clocks     grid
 	Sockets    grid
+	Openings   grid
 	Steps      grid
 	Trials     int
 	Charts     []chart
@@ -69,7 +70,7 @@ func Write(w io.Writer, d *results.RunData, charts []plot.Chart, problems []stri
 		Style: template.CSS(style), Run: d.Run, Unfinished: aggregate.Unfinished(d), Answer: answer(rows),
 		Verdicts: aggregate.Alike(d.Run.Verdicts), Doubts: aggregate.Doubts(d), Skipped: d.Run.Skipped,
 		Problems: append(append([]string{}, d.Problems...), problems...), Setting: aggregate.Circumstances(d.Run),
-		Clients: clients(rows), Costs: costs(rows), Clocks: clocks(rows), Sockets: sockets(rows, d.Samples), Steps: steps(rows), Trials: len(d.Trials), Failures: failures(rows), LogLines: logLines(d),
+		Clients: clients(rows), Costs: costs(rows), Clocks: clocks(rows), Openings: openings(rows), Sockets: sockets(rows, d.Samples), Steps: steps(rows), Trials: len(d.Trials), Failures: failures(rows), LogLines: logLines(d),
 		Targets: targets(d), Facts: facts(d), Command: command(d.Run.Command), Scenario: string(d.Scenario),
 	}
 	for _, c := range charts {

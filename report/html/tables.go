@@ -98,8 +98,27 @@ func costs(rows []aggregate.Row) grid {
 // clocks shows all clocks of a message side by side, so that a reader sees how much of
 // the response time is the generator's own.
 func clocks(rows []aggregate.Row) grid {
-	list := []string{"response_time", "service_time", "send_lag", "write_blocked", "receive_lag"}
-	g := grid{Head: heads(1, "target", "response time", "service time", "send lag", "write blocked", "receive lag")}
+	return percentiles(rows, "response_time", "service_time", "send_lag", "write_blocked", "receive_lag")
+}
+
+// openings shows what it took to open a connection, phase by phase.
+func openings(rows []aggregate.Row) grid {
+	return percentiles(rows, "dial_lag", "dial", "tls", "upgrade")
+}
+
+// percentiles is a table of medians with p99 beneath, without the metrics that no
+// target has.
+func percentiles(rows []aggregate.Row, list ...string) grid {
+	list = slices.DeleteFunc(list, func(metric string) bool {
+		return !slices.ContainsFunc(rows, func(r aggregate.Row) bool {
+			a, err := aggregate.Over(r.Trials, "", metric+".p50")
+			return err == nil && a.State != aggregate.NotMeasured && a.State != aggregate.NoTrial
+		})
+	})
+	g := grid{Head: heads(1, "target")}
+	for _, metric := range list {
+		g.Head = append(g.Head, cell{Text: strings.ReplaceAll(metric, "_", " ")})
+	}
 	for _, r := range rows {
 		row, any := []cell{name(r.Name)}, false
 		for _, metric := range list {

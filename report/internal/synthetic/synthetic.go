@@ -125,6 +125,9 @@ func (w *writer) trial(block int, p profile, at float64) (float64, error) {
 		return 0, err
 	}
 	t.Figures = send.Figures
+	for place, us := range map[**results.Quantiles]float64{&t.DialLag: 3, &t.Dial: 90, &t.Upgrade: 3 * p.p50Us} {
+		*place = &results.Quantiles{Count: connections, Mean: us * 1e3, P50: new(us * 1e3), P90: new(us * 2e3), Max: us * 4e3}
+	}
 	t.Connections, t.Closures = steps[0].Connections, steps[3].Closures
 	t.Steps = steps
 	t.Resources = w.resources(p)
