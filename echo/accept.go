@@ -80,7 +80,11 @@ type worker struct {
 	loop   *evloop.Loop
 	codec  codec
 	pool   pool
-	tls    *tlsconn.Engine // nil until there is something to secure
+	tls    *tlsconn.Engine   // nil until there is something to secure
+	pushes *filler           // made by the first push
+	groups map[string]*group // of broadcasts
+	held   int               // bytes of messages that are gathered
+	out    []byte            // scratch for what tasks send
 }
 
 func newWorker(s *Server, loop *evloop.Loop, maxMessage int64) *worker {

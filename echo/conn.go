@@ -22,9 +22,11 @@ type conn struct {
 	tls     *tlsconn.Conn // nil: plain
 	fd      int
 	session session
-	after   next // what follows when everything is written
-	parting bool // FIN is sent; what still comes is thrown away
-	sent    int  // how much of pending the kernel has taken
+	after   next  // what follows when everything is written
+	task    *task // what the client has ordered; nil: nothing ever
+	reading bool  // its frames are being looked at
+	parting bool  // FIN is sent; what still comes is thrown away
+	sent    int   // how much of pending the kernel has taken
 
 	kept    []byte // the beginning of a head or frame that is not whole yet
 	pending []byte // answers that the kernel did not take; nothing is read meanwhile
@@ -68,7 +70,9 @@ func (c *conn) receive() {
 		c.end()
 		return
 	}
+	w.codec.client, c.reading = c, true
 	out, rest, after := w.codec.consume(&c.session, room[:have+n])
+	w.codec.client, c.reading = nil, false
 	c.keep(rest)
 	c.send(out, after)
 }
@@ -134,7 +138,7 @@ func (c *conn) proceed() {
 			c.receive() // the end came with the data: the socket will not tell
 			return
 		}
-		c.want(evloop.Readable)
+		c.pump()
 	case finish:
 		if c.tls != nil {
 			c.tls.Notify(c.fd)
@@ -181,6 +185,9 @@ func (c *conn) Expire(int64) { c.end() }
 // it afterwards.
 func (c *conn) end() {
 	w := c.worker
+	if c.task != nil {
+		c.task.end()
+	}
 	w.loop.Disarm(&c.timer)
 	if c.tls != nil {
 		c.tls.Close()

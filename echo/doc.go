@@ -22,6 +22,8 @@
 //     fragmentation. A frame of at most 4 KiB is echoed when it is whole; a
 //     larger one as it arrives, its own length in its header from the start.
 //   - Ping: a pong with the same payload. Pong: nothing.
+//   - An order (package order: a binary message in one frame that begins with
+//     [order.Magic]): it is done, and answered by a message of its own.
 //   - Close: a Close with the same code and no reason, and then the end of the
 //     connection (section 7.1.1: the server ends it first).
 //   - A broken rule: a Close with 1002, 1007 (text that is not UTF-8) or 1009 (a
@@ -34,10 +36,36 @@
 //
 // It sends nothing unasked: no pings, no compression, no idle limit.
 //
+// # What can be ordered
+//
+// A client may order one thing at a time for its connection, and stop it. It needs no
+// right and no path of its own, so that nothing on the way has to know.
+//
+//   - push: messages on a schedule, with when they were due in them. Where client and
+//     backend read the same clock (boot id and time namespace are compared) the
+//     schedule has a common start; else it begins so long after the order came. What
+//     cannot be written waits, unmade, up to 16 MiB and 4,096 messages; more is
+//     skipped and counted. The answer to the order comes at once, another when
+//     everything is sent.
+//   - join: the connection becomes a member of a group. What a member sends is
+//     gathered, up to 1 MiB, and goes whole to every member, the sender too, of this
+//     server and all its loops.
+//   - ping: a ping once a period, each with the round trip of the one before; the
+//     answer to the stop has the last.
+//
+// A connection that has ordered still gets its messages echoed (but for a member),
+// its pings and its Close answered, and frames of the two never mix.
+//
 // # Bounds
 //
 // While the kernel takes no more for a client that does not read, the server
 // reads nothing more from it, and holds at most 64 KiB and one Close frame for
 // it. A frame or head that is not whole holds at most 8 KiB. The two never meet
 // in more than one buffer each, and both go back to the loop's pool at once.
+//
+// Orders add to that: a piece of 64 KiB of what is pushed, whatever the message's
+// length; 64 answers; frames of broadcasts, which all members share, up to 4 MiB and
+// 4,096 of them for one that does not keep up (it misses the others); 64 MiB for all
+// messages that a loop gathers, after which a sender gets a Close with 1013; and 64
+// MiB on their way to other loops.
 package echo

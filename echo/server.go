@@ -44,10 +44,11 @@ type Options struct {
 // Server is an echo server that listens. Either [Server.Serve] or
 // [Server.Close] must be called once.
 type Server struct {
-	addr    netip.AddrPort
-	workers []*worker
-	refused func(error)
-	open    atomic.Int64
+	addr     netip.AddrPort
+	workers  []*worker
+	refused  func(error)
+	open     atomic.Int64
+	crossing atomic.Int64 // bytes of broadcasts on their way to other loops
 
 	tls      *tls.Config
 	insecure atomic.Int64

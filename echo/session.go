@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/gobwas/ws"
+
+	"wsgauge/echo/order"
 )
 
 const (
@@ -36,6 +38,13 @@ type session struct {
 	last     bool     // the frame is the message's last
 	upgraded bool
 	check    textCheck
+	sink     *gathering // takes messages in place of their echo; nil: they are echoed
+}
+
+// between tells whether a frame of another message can be sent now: not within an
+// echo that has begun.
+func (s *session) between() bool {
+	return s.upgraded && (s.sink != nil || s.left == 0 && !s.state.Fragmented())
 }
 
 // codec turns what a client sent into the answer. It holds what can be shared by
@@ -46,6 +55,7 @@ type codec struct {
 	to         place        // where ws writes a header
 	header     [ws.MaxHeaderSize]byte
 	answers    []byte // to requests
+	client     client // of the connection that is served; nil: orders are messages like any
 	upgrader   ws.Upgrader
 }
 
@@ -85,6 +95,13 @@ func (k *codec) frames(s *session, in []byte) (out, rest []byte, after next) {
 	for at < len(in) {
 		if s.left > 0 {
 			piece := in[at:min(int64(len(in)), int64(at)+s.left)]
+			if s.sink != nil {
+				if code := s.gather(piece); code != 0 {
+					return closing(in, start, end, code), nil, fail
+				}
+				at += len(piece)
+				continue
+			}
 			if !s.pass(piece) {
 				return in[start:end], nil, fail // within a frame: no Close can be sent
 			}
@@ -110,6 +127,10 @@ func (k *codec) frames(s *session, in []byte) (out, rest []byte, after next) {
 			switch h.OpCode {
 			case ws.OpPing:
 				end = k.put(in, end, ws.OpPong, true, h.Length, payload)
+			case ws.OpPong:
+				if k.client != nil {
+					k.client.pong(payload)
+				}
 			case ws.OpClose:
 				out, after = k.closed(in, start, end, payload)
 				if at < len(in) {
@@ -120,8 +141,26 @@ func (k *codec) frames(s *session, in []byte) (out, rest []byte, after next) {
 			continue
 		}
 		s.begin(h)
+		if s.sink != nil && (h.OpCode != ws.OpBinary || h.Length > order.MaxBytes) {
+			if code := s.gather(payload); code != 0 {
+				return closing(in, start, end, code), nil, fail
+			}
+			continue
+		}
 		if !s.pass(payload) {
 			return closing(in, start, end, ws.StatusInvalidFramePayloadData), nil, fail
+		}
+		if k.client != nil && h.OpCode == ws.OpBinary && h.Fin && h.Length == int64(len(payload)) && order.Is(payload) {
+			if !k.client.order(payload) {
+				return closing(in, start, end, ws.StatusPolicyViolation), nil, fail
+			}
+			continue
+		}
+		if s.sink != nil {
+			if code := s.sink.take(payload, s.text, h.Fin); code != 0 {
+				return closing(in, start, end, code), nil, fail
+			}
+			continue
 		}
 		end = k.put(in, end, h.OpCode, h.Fin, h.Length, payload)
 	}
@@ -177,6 +216,15 @@ func (s *session) pass(piece []byte) bool {
 	s.left -= int64(len(piece))
 	s.offset = uint8((int(s.offset) + len(piece)) % len(s.mask))
 	return !s.text || s.check.piece(piece, s.last && s.left == 0)
+}
+
+// gather passes the next piece to the sink.
+func (s *session) gather(piece []byte) ws.StatusCode {
+	if !s.pass(piece) {
+		s.sink.end()
+		return ws.StatusInvalidFramePayloadData
+	}
+	return s.sink.take(piece, s.text, s.last && s.left == 0)
 }
 
 // put writes a header for length bytes to in[end:], and behind it the payload, as

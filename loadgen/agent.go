@@ -114,6 +114,9 @@ func (a *Agent) stop() {
 		w.loop.Stop()
 	}
 	a.ended.Wait()
+	for _, w := range a.workers {
+		w.release()
+	}
 }
 
 // step runs one step on all workers and reports once an interval and at the end.

@@ -43,6 +43,7 @@ func TestEveryMessageIsAnswered(t *testing.T) {
 		{"warm-up", 1, 1, func(p *SendPlan) { p.Warmup = 100 * time.Millisecond }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			r := startRig(t, c.agents, c.workers, echoServer(t))
 			opened := r.connect(40)
 			if opened.Counts.Attempted != 40 || opened.Counts.Opened != 40 || len(opened.Counts.Failures) != 0 {

@@ -17,7 +17,18 @@ type closing struct {
 func (w *worker) startClose(p *ClosePlan, group string, start int64) {
 	s := &closing{worker: w, plan: p}
 	s.timer.Owner = s
+	w.closing = s
+	w.loop.Arm(&s.timer, start) // before anything ends: the step is not over yet
+	if p.Final {
+		w.release()
+	}
 	w.each(group, func(c *conn) {
+		if p.Which == nil || p.Which[c.group.name].Has(c.number) {
+			c.settle()
+			if c.inFlight() {
+				s.await(c, start)
+			}
+		}
 		switch {
 		case c.state == open && (p.Which == nil || p.Which[c.group.name].Has(c.number)):
 			s.conns = append(s.conns, c)
@@ -25,8 +36,21 @@ func (w *worker) startClose(p *ClosePlan, group string, start int64) {
 			c.end("") // one that stalled and was kept
 		}
 	})
-	w.closing = s
-	w.loop.Arm(&s.timer, start)
+}
+
+// await lets an attempt to come back be decided, so that it counts as one or the
+// other: then it is closed at once.
+func (s *closing) await(c *conn, now int64) {
+	c.byStep = true
+	s.pending++
+	s.worker.loop.Arm(&c.timer, min(c.timer.At(), now+int64(s.plan.Timeout)))
+}
+
+// late closes a connection that has opened while it was awaited.
+func (s *closing) late(c *conn) {
+	c.byStep = false
+	s.pending--
+	s.close(c, s.worker.now)
 }
 
 func (s *closing) done() bool { return len(s.conns) == 0 && s.pending == 0 && !s.timer.Armed() }
@@ -50,6 +74,9 @@ func (s *closing) Expire(now int64) {
 func (s *closing) close(c *conn, now int64) {
 	w := s.worker
 	switch s.plan.How {
+	case "vanish":
+		c.vanish()
+		return
 	case "reset":
 		if err := evloop.ResetOnClose(int(c.fd)); err != nil {
 			w.broken(err)
@@ -59,24 +86,65 @@ func (s *closing) close(c *conn, now int64) {
 	case "fin":
 		w.rec.Closure("closed_by_us")
 		s.pending++
+		c.byStep = true
 		c.leave(closingFIN)
 		if c.queue == nil {
 			c.sendFIN()
 		}
 	default:
-		// RFC 6455 section 7.1.2: a close frame, the peer's answer, its FIN.
-		w.frame = wire.AppendClose(w.frame[:0], 1000, "", w.mask())
-		c.write(w.frame, nil)
-		if c.state != open {
-			return // the peer was faster
+		if !c.closeClean() {
+			return
 		}
-		w.rec.Closure("closed_by_us")
 		s.pending++
-		c.leave(closingClean)
+		c.byStep = true
 	}
 	if c.state != ended {
 		w.loop.Arm(&c.timer, now+int64(s.plan.Timeout))
 	}
+}
+
+// closeClean begins the closing handshake (RFC 6455 section 7.1.2: a close frame,
+// the peer's answer, its FIN); false when the peer was faster.
+func (c *conn) closeClean() bool {
+	w := c.worker
+	w.frame = wire.AppendClose(w.frame[:0], 1000, "", w.mask())
+	c.write(w.frame, nil)
+	if c.state != open {
+		return false
+	}
+	w.rec.Closure("closed_by_us")
+	c.leave(closingClean)
+	return true
+}
+
+// vanish leaves the peer without a word: what it sends is dropped before TCP sees
+// it, so that nothing is acknowledged, and nothing is sent. The socket is kept,
+// since closing it would send FIN.
+func (c *conn) vanish() {
+	w := c.worker
+	if err := evloop.DropInput(int(c.fd)); err != nil {
+		w.broken(err)
+	}
+	w.rec.Closure("closed_by_us")
+	w.loop.Remove(int(c.fd))
+	w.vanished = append(w.vanished, int(c.fd))
+	if c.tls != nil {
+		c.tls.Close() // without close_notify
+		c.tls = nil
+	}
+	c.fd, c.queue = -1, nil
+	c.leave(ended)
+}
+
+// release aborts the sockets of connections that have vanished.
+func (w *worker) release() {
+	for _, fd := range w.vanished {
+		if err := evloop.ResetOnClose(fd); err != nil {
+			w.broken(err)
+		}
+		evloop.CloseSocket(fd)
+	}
+	w.vanished = nil
 }
 
 // closed is told of the end of a connection that we began to close.

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"errors"
 
+	"wsgauge/echo/order"
 	"wsgauge/internal/evloop"
 	"wsgauge/internal/tlsconn"
 	"wsgauge/loadgen/wire"
@@ -48,13 +49,16 @@ type conn struct {
 
 	first, last *message // sent and not answered, oldest first
 
+	ask  *asked // what it has ordered of the backend; nil: nothing
+	life *life  // of one that does not stay as it is; else nil
+
 	number   uint32
 	seq      uint32 // of the next message
 	fd       int32
 	state    connState
-	wantOut  bool
 	stamped  bool  // the kernel notes when its bytes arrive
-	fresh    bool  // has not ended since the current send step began
+	byStep   bool  // a close step began to close it
+	fresh    bool  // was open when the current send step began
 	lastByte int64 // when a byte last went either way
 }
 
@@ -68,18 +72,9 @@ type message struct {
 	size     int32
 	seq      uint32
 	counted  bool // lies in the window
+	alone    bool // has no answer: nobody needs it once the kernel has it
 	given    bool // its step is over: an answer no longer counts
 }
-
-// queue is what waits for the socket.
-type queue struct {
-	bytes   []byte
-	done    int   // of bytes
-	base    int64 // stream position of bytes[0]
-	waiting []*message
-}
-
-func (q *queue) pending() int { return len(q.bytes) - q.done }
 
 // Ready serves the socket.
 func (c *conn) Ready(ready evloop.Events) {
@@ -123,7 +118,7 @@ func (c *conn) readOnce() {
 	}
 	now := evloop.Now()
 	c.worker.now = now
-	if age >= 0 && c.first != nil && c.first.counted {
+	if age >= 0 && (c.first != nil && c.first.counted || c.listens(now)) {
 		c.worker.rec.Record(ReceiveLag, age)
 	}
 	if c.state == upgrading {
@@ -161,6 +156,7 @@ func (c *conn) feed(p []byte) {
 	w := c.worker
 	if c.state == open {
 		w.fail("protocol_error", c, broken.Error())
+		c.lost()
 	}
 	w.frame = wire.AppendClose(w.frame[:0], broken.Code, "", w.mask())
 	c.write(w.frame, nil)
@@ -182,11 +178,17 @@ func (c *conn) Data(op wire.Opcode, piece []byte, first, last bool) bool {
 			c.gathering = a
 		}
 		a.reset(op == wire.Text)
+		a.keep = c.ask != nil && op == wire.Binary && len(piece) > 0 && piece[0] == order.Magic[0]
 	}
 	a.add(piece)
 	if last {
 		c.gathering = nil
-		c.answered(a)
+		switch {
+		case a.keep && order.Is(a.kept):
+			c.told(a.kept)
+		case c.ask == nil || !c.unanswerable(a):
+			c.answered(a)
+		}
 	}
 	return c.state != ended
 }
@@ -199,6 +201,7 @@ func (c *conn) Control(op wire.Opcode, payload []byte) bool {
 		if c.state == open {
 			w.frame = wire.AppendFrame(w.frame[:0], wire.Pong, true, w.mask(), payload)
 			c.write(w.frame, nil)
+			c.pinged(payload)
 		}
 	case wire.Pong:
 		c.pong(payload)
@@ -254,53 +257,6 @@ func (c *conn) write(p []byte, m *message) {
 	c.want()
 }
 
-func (c *conn) enqueue(p []byte, m *message) {
-	q := c.queue
-	q.bytes = append(q.bytes, p...)
-	if m != nil {
-		m.end = q.base + int64(len(q.bytes))
-		q.waiting = append(q.waiting, m)
-	}
-}
-
-// flush writes what is queued; false when the connection has ended.
-func (c *conn) flush() bool {
-	q := c.queue
-	if q == nil {
-		c.want()
-		return true
-	}
-	n, err := c.put(q.bytes[q.done:])
-	if err == evloop.ErrAgain {
-		return true
-	}
-	if err != nil {
-		c.peerEnded("closed_reset")
-		return false
-	}
-	now := evloop.Now()
-	c.lastByte = now
-	q.done += n
-	for len(q.waiting) > 0 && q.waiting[0].end <= q.base+int64(q.done) {
-		c.worker.accepted(q.waiting[0], now)
-		q.waiting = q.waiting[1:]
-	}
-	if q.pending() == 0 {
-		c.queue = nil
-		if c.state == closingFIN {
-			c.sendFIN()
-		}
-		c.want()
-		return true
-	}
-	if q.done > len(q.bytes)/2 { // keep the copy cheap and the memory bounded
-		q.base += int64(q.done)
-		q.bytes = append(q.bytes[:0], q.bytes[q.done:]...)
-		q.done = 0
-	}
-	return true
-}
-
 func (c *conn) sendFIN() {
 	end := evloop.EndWrites
 	if c.tls != nil {
@@ -340,6 +296,7 @@ func (c *conn) countPeerEnd(class string) {
 	w := c.worker
 	w.rec.Closure(class)
 	w.rec.Record(IdleBeforeClose, evloop.Now()-c.lastByte)
+	c.lost()
 	if w.sending != nil && w.sending.covers(c) {
 		w.fail("ended_in_send", c, class)
 	}
@@ -350,6 +307,7 @@ func (c *conn) countPeerEnd(class string) {
 func (c *conn) leave(to connState) {
 	if c.state == open {
 		c.worker.opened--
+		c.unasked()
 		c.worker.lose(c)
 		c.gathering = nil
 	}
@@ -365,15 +323,19 @@ func (c *conn) end(class string) {
 	if c.state == open && class != "" {
 		w.rec.Closure(class)
 	}
-	closing := c.state == closingClean || c.state == closingFIN
+	wasOpen := c.state >= open
 	c.letGo()
 	c.leave(ended)
 	w.loop.Disarm(&c.timer)
 	w.loop.Close(int(c.fd))
 	c.fd = -1
 	c.queue, c.opening = nil, nil
-	if closing {
+	if c.byStep {
+		c.byStep = false
 		w.closed()
+	}
+	if wasOpen {
+		c.comeBack()
 	}
 	w.check()
 }
@@ -389,6 +351,10 @@ func (c *conn) Expire(int64) {
 		c.failOpening("tls_stall")
 	case upgrading:
 		c.failOpening("upgrade_stall")
+	case open:
+		c.retire()
+	case ended:
+		c.worker.redials.add(c)
 	default:
 		c.end("") // the peer did not finish the closing; counted when it began
 	}

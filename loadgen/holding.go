@@ -1,6 +1,9 @@
 package loadgen
 
-import "wsgauge/internal/evloop"
+import (
+	"wsgauge/echo/order"
+	"wsgauge/internal/evloop"
+)
 
 // holding is a hold step on one worker: nothing is sent but the heartbeat that
 // was asked for, and every end is recorded as it comes.
@@ -15,10 +18,13 @@ type holding struct {
 
 	conns []*conn // with a heartbeat: those open at the start
 	beat  int64   // the heartbeat's count over all of them
+
+	ordered  int // of conns: the backend was told to ping them
+	stopping int // answers to the stop that are awaited; negative: not stopped
 }
 
 func (w *worker) startHold(p *HoldPlan, group string, start int64) {
-	h := &holding{worker: w, plan: p, group: group, start: start, end: start + int64(p.For)}
+	h := &holding{worker: w, plan: p, group: group, start: start, end: start + int64(p.For), stopping: -1}
 	h.timer.Owner = h
 	if p.PingEvery > 0 {
 		w.each(group, func(c *conn) {
@@ -41,7 +47,11 @@ func (h *holding) nextBeat() int64 {
 
 func (h *holding) arm() {
 	at := h.end
-	if len(h.conns) > 0 {
+	if h.byBackend() {
+		if h.ordered < len(h.conns) {
+			at = evloop.Now()
+		}
+	} else if len(h.conns) > 0 {
 		at = min(at, h.nextBeat())
 	}
 	h.worker.loop.Arm(&h.timer, at)
@@ -49,6 +59,10 @@ func (h *holding) arm() {
 
 // Expire sends the heartbeats that are due, or ends the step.
 func (h *holding) Expire(now int64) {
+	if h.byBackend() {
+		h.expireBackend(now)
+		return
+	}
 	for sent := 0; len(h.conns) > 0 && h.nextBeat() <= min(now, h.end) && sent < messagesATurn; sent++ {
 		at := h.nextBeat()
 		if c := h.conns[h.beat%int64(len(h.conns))]; c.state == open {
@@ -64,11 +78,64 @@ func (h *holding) Expire(now int64) {
 	h.arm()
 }
 
+// stopWait bounds the wait for the backend's last word on its pings.
+const stopWait = int64(1e9)
+
+func (h *holding) byBackend() bool { return h.plan.PingFrom == "backend" }
+
+// expireBackend tells the backend to begin with its pings, or to stop; the answer to
+// that has the last round trip.
+func (h *holding) expireBackend(now int64) {
+	w := h.worker
+	if h.ordered < len(h.conns) && now < h.end {
+		n := len(h.conns)
+		for _, c := range h.conns[h.ordered:min(h.ordered+messagesATurn, n)] {
+			if c.state == open {
+				every := int64(h.plan.PingEvery)
+				first := h.start + every - every*int64(n-1-h.ordered)/int64(n)
+				w.ask(c, order.Order{Ping: &order.Ping{Every: every, In: max(first-now, 0)}})
+			}
+			h.ordered++
+		}
+		h.arm()
+		return
+	}
+	if now < h.end {
+		h.arm()
+		return
+	}
+	if h.stopping < 0 {
+		h.stopping = 0
+		for _, c := range h.conns {
+			if c.state == open && c.ask != nil {
+				h.stopping++
+				w.unask(c)
+			}
+		}
+		if h.stopping > 0 {
+			w.loop.Arm(&h.timer, now+stopWait)
+			return
+		}
+	}
+	h.over = true
+	w.check()
+}
+
+// stopped is told of an answer to a stop.
+func (h *holding) stopped() {
+	if h.stopping > 0 {
+		if h.stopping--; h.stopping == 0 {
+			h.over = true
+			h.worker.check()
+		}
+	}
+}
+
 // done: the time is over, or no connection is left to watch here.
 func (h *holding) done() bool {
 	if !h.over {
 		left := h.plan.Stay
-		h.worker.each(h.group, func(c *conn) { left = left || c.state == open })
+		h.worker.each(h.group, func(c *conn) { left = left || c.state == open || c.returning() })
 		if left {
 			return false
 		}

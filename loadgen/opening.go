@@ -13,6 +13,7 @@ import (
 // opening is what a connection needs until it is open, and drops then.
 type opening struct {
 	plan      *ConnectPlan
+	step      *connecting // nil: it comes back by itself
 	key       wire.Key
 	head      wire.Head
 	intended  int64
@@ -73,10 +74,19 @@ func (s *connecting) dial(number uint32, intended int64) {
 	c := w.slab.conn()
 	c.worker, c.group, c.number, c.fd = w, s.group, number, -1
 	c.timer.Owner = c
-	c.opening = &opening{plan: s.plan, intended: intended}
+	c.opening = &opening{plan: s.plan, step: s, intended: intended}
+	if s.plan.Lifetime > 0 || s.plan.Reconnect != nil {
+		c.life = &life{plan: s.plan}
+	}
 	s.group.put(w, number, c)
-	w.rec.Counts.Attempted++
 	s.pending++
+	c.dial()
+}
+
+// dial makes one attempt to open the connection.
+func (c *conn) dial() {
+	w, intended, number := c.worker, c.opening.intended, c.number
+	w.rec.Counts.Attempted++
 	now := evloop.Now()
 	w.rec.Record(DialLag, now-intended)
 	fd, err := evloop.Dial(w.remote(number), w.local(number))
@@ -90,7 +100,7 @@ func (s *connecting) dial(number uint32, intended int64) {
 		c.failOpening("dial_failed")
 		return
 	}
-	w.loop.Arm(&c.timer, now+int64(s.plan.Timeout))
+	w.loop.Arm(&c.timer, now+int64(c.opening.plan.Timeout))
 }
 
 func dialClass(err error) string {
@@ -182,10 +192,11 @@ func (c *conn) upgradeBytes(p []byte) {
 	w.opened++
 	w.peak = max(w.peak, w.opened)
 	w.loop.Disarm(&c.timer)
-	c.state, c.lastByte, c.opening = open, w.now, nil
 	if !o.decided {
 		w.decided(c)
 	}
+	c.state, c.lastByte, c.opening = open, w.now, nil
+	c.begun()
 	if len(rest) > 0 {
 		c.feed(rest)
 	}
@@ -200,7 +211,7 @@ func (c *conn) failOpening(class string) {
 		w.fail(class, c, "")
 		o.decided = true
 		w.decided(c)
-		if o.plan.OnTimeout == "keep" && (class == "upgrade_stall" || class == "tls_stall" || class == "dial_timeout") {
+		if o.step != nil && o.plan.OnTimeout == "keep" && (class == "upgrade_stall" || class == "tls_stall" || class == "dial_timeout") {
 			w.check()
 			return
 		}
@@ -209,5 +220,8 @@ func (c *conn) failOpening(class string) {
 		c.end("")
 	}
 	c.state, c.opening = ended, nil
+	if o.step == nil {
+		c.failedAgain()
+	}
 	w.check()
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"hash/crc32"
 	"math/rand/v2"
+
+	"wsgauge/echo/order"
 )
 
 // A message's payload begins with who it is:
@@ -40,6 +42,9 @@ func (id identity) bytes() (b [identityLen]byte) {
 	return b
 }
 
+// begins is where in the filler the message's begins.
+func (id identity) begins() int { return int(id.seq*131+id.conn*17) % fillerPeriod }
+
 // filler is what messages are filled with: random bytes, so that nothing on the
 // way can compress them, and random letters for text.
 type filler struct{ binary, text []byte }
@@ -64,7 +69,7 @@ func (f *filler) fill(p []byte, id identity, text bool) {
 		head, source = textHeader, f.text
 	}
 	if len(p) > head {
-		at := int(id.seq*131+id.conn*17) % fillerPeriod
+		at := id.begins()
 		for rest := p[head:]; len(rest) > 0; {
 			rest = rest[copy(rest, source[at:at+fillerPeriod]):]
 		}
@@ -96,9 +101,13 @@ type assembly struct {
 	raw    [headerLen]byte // the header decoded, once it is there
 	bad    bool            // the header of a text message is not hexadecimal
 	sum    uint32
+	after  [8]byte // what follows the header
+	beyond int     // bytes of it
+	keep   bool    // the message may be an answer to an order: all of it is kept
+	kept   []byte
 }
 
-func (a *assembly) reset(text bool) { *a = assembly{text: text} }
+func (a *assembly) reset(text bool) { *a = assembly{text: text, kept: a.kept[:0]} }
 
 func (a *assembly) headerSize() int {
 	if a.text {
@@ -109,6 +118,13 @@ func (a *assembly) headerSize() int {
 
 func (a *assembly) add(piece []byte) {
 	a.length += len(piece)
+	if a.keep {
+		if a.length > order.MaxBytes {
+			a.keep = false
+		} else {
+			a.kept = append(a.kept, piece...)
+		}
+	}
 	if size := a.headerSize(); a.got < size {
 		n := copy(a.header[a.got:size], piece)
 		a.got += n
@@ -123,7 +139,18 @@ func (a *assembly) add(piece []byte) {
 		}
 		a.sum = crc32.Checksum(a.raw[:identityLen], castagnoli)
 	}
+	if a.beyond < len(a.after) {
+		a.beyond += copy(a.after[a.beyond:], piece)
+	}
 	a.sum = crc32.Update(a.sum, castagnoli, piece)
+}
+
+// says is the identity in the header, believed or not.
+func (a *assembly) says() (id identity) {
+	id.seq = binary.LittleEndian.Uint32(a.raw[0:])
+	id.conn = binary.LittleEndian.Uint32(a.raw[4:])
+	id.intended = int64(binary.LittleEndian.Uint64(a.raw[8:]))
+	return id
 }
 
 // identity returns who the message says it is, and whether that can be believed:
@@ -132,10 +159,7 @@ func (a *assembly) identity() (id identity, sound bool) {
 	if a.got < a.headerSize() || a.bad {
 		return id, false
 	}
-	id.seq = binary.LittleEndian.Uint32(a.raw[0:])
-	id.conn = binary.LittleEndian.Uint32(a.raw[4:])
-	id.intended = int64(binary.LittleEndian.Uint64(a.raw[8:]))
-	return id, a.sum == binary.LittleEndian.Uint32(a.raw[identityLen:])
+	return a.says(), a.sum == binary.LittleEndian.Uint32(a.raw[identityLen:])
 }
 
 // short tells whether the message is too short to carry a checksum; its bytes

@@ -47,6 +47,7 @@ type StepPlan struct {
 	StartAt   int64  `json:"start_at"`
 
 	Connect *ConnectPlan `json:"connect,omitempty"`
+	Join    *JoinPlan    `json:"join,omitempty"`
 	Send    *SendPlan    `json:"send,omitempty"`
 	Hold    *HoldPlan    `json:"hold,omitempty"`
 	Close   *ClosePlan   `json:"close,omitempty"`
@@ -64,6 +65,25 @@ type ConnectPlan struct {
 	Headers     map[string]string `json:"headers"`
 	Subprotocol string            `json:"subprotocol"`
 	TLS         TLSOptions        `json:"tls,omitzero"`
+
+	Seed      uint64         `json:"seed"` // of the delays
+	Lifetime  time.Duration  `json:"lifetime,omitempty"`
+	Reconnect *ReconnectPlan `json:"reconnect,omitempty"`
+}
+
+// ReconnectPlan is when a connection dials again that the other side has ended.
+type ReconnectPlan struct {
+	After  time.Duration `json:"after"`
+	Factor float64       `json:"factor"` // 1 or more
+	Jitter float64       `json:"jitter"` // 0 to 1
+	Max    time.Duration `json:"max"`    // After or more
+}
+
+// JoinPlan makes the open connections of the group members of a room of the backend,
+// before a broadcast. The send step ends their membership.
+type JoinPlan struct {
+	// Room is the same for all agents, and no other load on the backend has it.
+	Room string `json:"room"`
 }
 
 // SendPlan sends messages over the members of the group. Message n goes to a
@@ -83,6 +103,14 @@ type SendPlan struct {
 	Arrivals  string        `json:"arrivals"`
 	Text      bool          `json:"text"`
 	Fragments int           `json:"fragments"`
+	// Closed: each member sends when its answer came; Rate and Every are 0.
+	Closed bool `json:"closed,omitempty"`
+	// Pattern is "push" or "broadcast", and anything else is echo. A [JoinPlan] has to
+	// come before a broadcast.
+	Pattern string `json:"pattern,omitempty"`
+	// Open are the members that were open before the step, at all agents. With
+	// broadcast they say how many messages each is to get.
+	Open Set `json:"open,omitempty"`
 }
 
 // Size is a distribution of message sizes in bytes: one value, a uniform range
@@ -100,6 +128,7 @@ type HoldPlan struct {
 	// Stay makes it last for its whole time, even when no connection is left.
 	Stay      bool          `json:"stay"`
 	PingEvery time.Duration `json:"ping_every"`
+	PingFrom  string        `json:"ping_from,omitempty"` // backend; anything else is client
 }
 
 // ClosePlan closes connections.
@@ -107,7 +136,9 @@ type ClosePlan struct {
 	// Which are closed, by group; nil: all of the step's group, and those that
 	// stalled and were kept besides.
 	Which map[string]Set `json:"which"`
-	How   string         `json:"how"` // clean | fin | reset
+	How   string         `json:"how"` // clean | fin | reset | vanish
+	// Final releases the sockets of connections that vanished.
+	Final bool `json:"final,omitempty"`
 	// Timeout bounds the wait for the peer's half of a clean close.
 	Timeout time.Duration `json:"timeout"`
 }
@@ -120,6 +151,7 @@ type Counts struct {
 	Sent          int64            `json:"sent"`
 	Answered      int64            `json:"answered"`
 	Received      int64            `json:"received"`
+	Delivered     int64            `json:"delivered,omitempty"` // pushed and broadcast messages that were right
 	Unanswered    int64            `json:"unanswered"`
 	NotSent       map[string]int64 `json:"not_sent,omitempty"` // by cause
 	Corrupt       int64            `json:"corrupt"`
@@ -128,6 +160,10 @@ type Counts struct {
 	Failures      map[string]int64 `json:"failures,omitempty"` // by class
 	Closures      map[string]int64 `json:"closures,omitempty"` // by class
 	TLS           map[string]int64 `json:"tls,omitempty"`      // handshakes, by what they agreed on
+	// Receivers are the connections that took part in a broadcast from its beginning
+	// to its end, and ToReceivers of Delivered what went to them.
+	Receivers   int64 `json:"receivers,omitempty"`
+	ToReceivers int64 `json:"to_receivers,omitempty"`
 	// OnTime counts first attempts within 1% of the window of their intended time.
 	OnTime int64 `json:"on_time"`
 }

@@ -24,6 +24,7 @@ const (
 	TLS // from the TCP connection to the end of the handshake
 	Upgrade
 	Ping
+	Jitter
 	IdleBeforeClose
 	metricCount
 )
@@ -38,7 +39,7 @@ func Metrics() []Metric {
 }
 
 var metricNames = [metricCount]string{"response_time", "service_time", "send_lag", "write_blocked",
-	"receive_lag", "dial_lag", "dial", "tls", "upgrade", "ping", "idle_before_close"}
+	"receive_lag", "dial_lag", "dial", "tls", "upgrade", "ping", "jitter", "idle_before_close"}
 
 // String returns the metric's name in records.
 func (m Metric) String() string { return metricNames[m] }
@@ -72,6 +73,19 @@ func (r *Recorder) RecordCensored(m Metric, ns int64) {
 	r.Record(m, ns)
 	if ns = max(ns, 1); r.censored[m] == 0 || ns < r.censored[m] {
 		r.censored[m] = ns
+	}
+}
+
+// RecordMissing adds n durations that are only known to be at least ns.
+func (r *Recorder) RecordMissing(m Metric, n, ns int64) {
+	if n <= 0 {
+		return
+	}
+	ns = max(ns, 1)
+	r.RecordCensored(m, ns)
+	// In range: RecordCensored has clamped, if need was.
+	if h := r.hist[m]; n > 1 && h.RecordValues(min(ns, h.HighestTrackableValue()), n-1) != nil {
+		r.clamped[m] += n - 1
 	}
 }
 
@@ -186,6 +200,9 @@ func (c *Counts) Merge(o *Counts) {
 	c.Sent += o.Sent
 	c.Answered += o.Answered
 	c.Received += o.Received
+	c.Delivered += o.Delivered
+	c.Receivers += o.Receivers
+	c.ToReceivers += o.ToReceivers
 	c.Unanswered += o.Unanswered
 	c.Corrupt += o.Corrupt
 	c.BytesSent += o.BytesSent

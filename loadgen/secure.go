@@ -123,6 +123,7 @@ func (c *conn) tlsEnded(e *tlsconn.Error) {
 	default:
 		if c.state == open {
 			w.fail("tls_failed", c, e.Error())
+			c.lost()
 		}
 		c.end("closed_by_us") // the alert is out
 	}

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"time"
 
+	"wsgauge/echo/order"
 	"wsgauge/internal/evloop"
 	"wsgauge/loadgen/schedule"
 	"wsgauge/loadgen/wire"
@@ -12,19 +13,31 @@ import (
 // same schedule of all messages and takes those of its own connections, so that
 // the load is the same however it is spread.
 type sending struct {
-	worker  *worker
-	plan    *SendPlan
-	group   *group
-	sizes   schedule.Sizes
-	source  source
-	next    due
-	more    bool
-	start   int64
-	window  int64 // clock time at which the window begins
-	finish  int64 // … and ends
-	late    int64 // clock time from which what has had no turn is not sent
-	slack   int64 // 1% of the window: what counts as on time
-	timer   evloop.Timer
+	worker *worker
+	plan   *SendPlan
+	group  *group
+	sizes  schedule.Sizes
+	source source
+	next   due
+	more   bool
+	start  int64
+	window int64 // clock time at which the window begins
+	finish int64 // … and ends
+	late   int64 // clock time from which what has had no turn is not sent
+	slack  int64 // 1% of the window: what counts as on time
+	timer  evloop.Timer
+	idle   []*conn  // closed loop: not begun
+	turns  []uint32 // closed loop: messages sent, by own number / stride
+
+	asked     bool          // push and broadcast: the connections order something
+	asking    []*conn       // have not ordered
+	orders    []*order.Push // of those
+	streams   []*pushed
+	running   int   // streams that go on
+	receivers int64 // broadcast: connections that have joined and are open
+	gathered  int64 // … broadcasts of the window that came to them
+	expected  int64 // … messages that each of them is to get
+
 	drained bool // the drain is over, or nothing was left to wait for
 	sentAll bool
 }
@@ -75,10 +88,21 @@ func (w *worker) startSend(p *SendPlan, g *group, start int64) error {
 		w.check()
 		return nil
 	}
+	if p.Closed {
+		s.startClosed(members)
+		return nil
+	}
+	if p.Pattern == "push" {
+		s.startPush(members)
+		return nil
+	}
 	if p.Every > 0 {
 		s.source = newRounds(p, members)
 	} else {
 		s.source = newDraws(p, members)
+	}
+	if p.Pattern == "broadcast" {
+		s.startBroadcast()
 	}
 	s.advance()
 	s.arm()
@@ -117,6 +141,9 @@ func (s *sending) advance() {
 			s.more = false
 			return
 		}
+		if s.asked && at >= s.window && s.plan.Open.Has(number) {
+			s.expected++
+		}
 		if c := s.group.own(s.worker, number); c != nil && c.fresh {
 			s.next, s.more = due{n, at, number}, true
 			return
@@ -142,7 +169,14 @@ func (s *sending) arm() {
 // Expire sends what is due, or ends the window or the drain.
 func (s *sending) Expire(now int64) {
 	w := s.worker
-	if !s.more {
+	switch {
+	case len(s.asking) > 0:
+		s.askSome(now)
+		return
+	case len(s.idle) > 0 && now < s.finish:
+		s.first(now)
+		return
+	case !s.more:
 		s.drain(now)
 		return
 	}
@@ -161,7 +195,7 @@ func (s *sending) Expire(now int64) {
 // drain waits for answers until there is nothing to wait for or the time is up.
 func (s *sending) drain(now int64) {
 	limit := s.finish + int64(s.plan.Drain)
-	if s.worker.outstanding > 0 && now < limit {
+	if s.waiting() && now < limit {
 		s.worker.loop.Arm(&s.timer, limit)
 		s.drained = false
 		s.worker.draining = true
@@ -170,12 +204,41 @@ func (s *sending) drain(now int64) {
 	s.finishDrain(now)
 }
 
+// waiting tells whether anything may still come.
+func (s *sending) waiting() bool {
+	return s.worker.outstanding > 0 || s.running > 0 || s.gathered < s.expected*s.receivers
+}
+
+// tryDrained ends the drain when there is nothing more to wait for.
+func (w *worker) tryDrained() {
+	if w.draining && !w.sending.waiting() {
+		w.sending.finishDrain(evloop.Now())
+	}
+}
+
 func (s *sending) finishDrain(now int64) {
+	s.worker.draining = false // before anything is written that may end a connection
+	if s.asked {
+		s.settle(now)
+	}
 	s.drained = true
-	s.worker.draining = false
 	s.worker.loop.Disarm(&s.timer)
 	s.worker.giveUp(now)
 	s.worker.check()
+}
+
+// settle counts what came of orders, and ends those that go on.
+func (s *sending) settle(now int64) {
+	if s.plan.Pattern == "push" {
+		s.settlePushes(now)
+	} else {
+		s.settleBroadcasts()
+	}
+	for _, c := range s.group.conns {
+		if c != nil && c.ask != nil && c.state == open && !c.ask.stopping {
+			s.worker.unask(c)
+		}
+	}
 }
 
 func (s *sending) done() bool { return s.sentAll && s.drained }
@@ -193,7 +256,7 @@ func (s *sending) send(now int64) {
 	}
 	size := s.sizes.Of(s.plan.Seed, d.n)
 	switch {
-	case c.state != open:
+	case c.state != open || c.life != nil && c.life.retiring || s.asked && c.ask == nil:
 		s.skip("ended", counted)
 		return
 	case now >= s.late:
@@ -203,16 +266,35 @@ func (s *sending) send(now int64) {
 		s.skip("queue_full", counted)
 		return
 	}
-	m := w.slab.message()
-	*m = message{intended: d.at, attempt: now, wall: evloop.ToWall(d.at), size: int32(size), seq: c.seq, counted: counted}
-	c.seq++
-	c.append(m)
-	w.outstanding++
 	if counted {
+		w.rec.Record(SendLag, now-d.at)
+	}
+	s.attempt(c, d.at, now, size)
+}
+
+// attempt makes the first attempt to send a message.
+func (s *sending) attempt(c *conn, intended, now int64, size int) {
+	w := s.worker
+	m := w.slab.message()
+	*m = message{intended: intended, attempt: now, wall: evloop.ToWall(intended), size: int32(size), seq: c.seq,
+		counted: intended >= s.window}
+	c.seq++
+	if s.asked { // a broadcast: nobody answers, and all have to read the same clock
+		m.alone, m.wall = true, 0
+		if c.ask.shared {
+			m.wall = intended &^ inWindow
+		}
+		if m.counted {
+			m.wall |= inWindow
+		}
+	} else {
+		c.append(m)
+		w.outstanding++
+	}
+	if m.counted {
 		w.rec.Counts.Sent++
 		w.rec.Counts.BytesSent += int64(size)
-		w.rec.Record(SendLag, now-d.at)
-		if now-d.at <= s.slack {
+		if now-intended <= s.slack {
 			w.rec.Counts.OnTime++
 		}
 	}
@@ -228,6 +310,10 @@ func (s *sending) skip(cause string, counted bool) {
 // writeMessage frames one message and writes it, whole or in fragments.
 func (w *worker) writeMessage(c *conn, m *message, p *SendPlan) {
 	size := int(m.size)
+	if size > streamChunk {
+		c.writeStream(w.filler.newStream(m, c.number, p))
+		return
+	}
 	if cap(w.payload) < size {
 		w.payload = make([]byte, size)
 	}
@@ -246,9 +332,6 @@ func (w *worker) writeMessage(c *conn, m *message, p *SendPlan) {
 		op = wire.Continuation
 	}
 	c.write(w.frame, m)
-	if cap(w.frame) > 1<<20 { // a rare large message must not be paid for ever
-		w.frame, w.payload = nil, nil
-	}
 }
 
 // accepted records that the kernel has taken the last byte of m.
@@ -256,6 +339,9 @@ func (w *worker) accepted(m *message, now int64) {
 	m.end = 0
 	if m.counted {
 		w.rec.Record(WriteBlocked, now-m.attempt)
+	}
+	if m.alone {
+		w.slab.putMessage(m)
 	}
 }
 
@@ -266,123 +352,4 @@ func (c *conn) append(m *message) {
 		c.last.next = m
 	}
 	c.last = m
-}
-
-// answered matches a whole message from the peer with one that was sent.
-func (c *conn) answered(a *assembly) {
-	w := c.worker
-	id, sound := a.identity()
-	m, before := c.first, (*message)(nil)
-	if sound && id.conn == c.number {
-		for m != nil && m.seq != id.seq {
-			m, before = m.next, m
-		}
-	}
-	switch {
-	case sound && id.conn == c.number && m == nil && id.seq < c.seq:
-		w.fail("duplicated", c, "an answer that had come already")
-		return
-	case m == nil:
-		w.fail("corrupt", c, "a message that was never sent")
-		w.rec.Counts.Corrupt++
-		return
-	case a.length != int(m.size), a.short() && !a.isShort(w.filler, identity{m.seq, c.number, m.wall}),
-		!a.short() && (!sound || id != identity{m.seq, c.number, m.wall}):
-		w.fail("corrupt", c, "an answer that is not what was sent")
-		w.rec.Counts.Corrupt++
-		c.take(before, m, false)
-		return
-	}
-	if before != nil {
-		w.fail("reordered", c, "an answer that came before an earlier one's")
-	}
-	c.take(before, m, true)
-}
-
-// take removes m, which stands behind before, and records its answer when that
-// is right.
-func (c *conn) take(before, m *message, right bool) {
-	w := c.worker
-	if before == nil {
-		c.first = m.next
-	} else {
-		before.next = m.next
-	}
-	if c.last == m {
-		c.last = before
-	}
-	if !m.given {
-		w.outstanding--
-		if m.counted {
-			w.rec.Counts.Received++
-			w.rec.Counts.BytesReceived += int64(m.size)
-			if right {
-				w.rec.Counts.Answered++
-				w.rec.Record(ResponseTime, w.now-m.intended)
-				w.rec.Record(ServiceTime, w.now-m.attempt)
-			}
-		}
-	}
-	if m.end == 0 { // else the queue still points at it
-		w.slab.putMessage(m)
-	}
-	if w.draining && w.outstanding == 0 {
-		w.sending.finishDrain(w.now)
-	}
-}
-
-// lose keeps the outstanding messages of a connection that has ended until the
-// step is over: their age then is the least that their answer can have taken.
-func (w *worker) lose(c *conn) {
-	for m := c.first; m != nil; {
-		next := m.next
-		m.next = nil
-		if !m.given {
-			w.outstanding--
-			if m.counted {
-				w.lost = append(w.lost, *m)
-			}
-		}
-		m = next
-	}
-	c.first, c.last = nil, nil
-	if w.draining && w.outstanding == 0 {
-		w.sending.finishDrain(evloop.Now())
-	}
-}
-
-// giveUp ends a step's messages: what has no answer now is unanswered, stays in
-// the percentiles with its age, and will not be waited for.
-func (w *worker) giveUp(now int64) {
-	for i := range w.lost {
-		w.unanswered(&w.lost[i], now)
-	}
-	w.lost = nil
-	if w.outstanding == 0 {
-		return
-	}
-	for _, c := range w.sending.group.conns {
-		if c == nil {
-			continue
-		}
-		for m := c.first; m != nil; m = m.next {
-			if !m.given {
-				m.given = true
-				w.outstanding--
-				if m.counted {
-					w.unanswered(m, now)
-				}
-			}
-		}
-	}
-}
-
-func (w *worker) unanswered(m *message, now int64) {
-	w.rec.Counts.Unanswered++
-	w.rec.Fail("unanswered")
-	w.rec.RecordCensored(ResponseTime, now-m.intended)
-	w.rec.RecordCensored(ServiceTime, now-m.attempt)
-	if m.end != 0 { // the kernel never took all of it
-		w.rec.RecordCensored(WriteBlocked, now-m.attempt)
-	}
 }

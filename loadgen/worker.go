@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"wsgauge/echo/order"
 	"wsgauge/internal/evloop"
 	"wsgauge/internal/tlsconn"
 	"wsgauge/loadgen/wire"
@@ -42,6 +43,7 @@ type worker struct {
 	step       *StepPlan // nil between steps
 	finished   func()    // told once when this worker's part of the step is done
 	connecting *connecting
+	joining    *joining
 	sending    *sending
 	holding    *holding
 	closing    *closing
@@ -53,6 +55,10 @@ type worker struct {
 	draining    bool
 	lost        []message
 	err         error // the loop itself failed
+	redials     redials
+	clock       string // what evloop.Now reads, by name
+	orders      uint32 // given to the backend
+	vanished    []int  // sockets of connections that vanished, which the kernel must keep
 
 	frame   []byte // scratch for what is written
 	payload []byte
@@ -70,8 +76,12 @@ func newWorker(a Assignment, index int) (*worker, error) {
 		loop.Discard()
 		return nil, err
 	}
-	return &worker{loop: loop, assignment: a, index: index, random: rand.NewChaCha8(seed),
-		filler: newFiller(a.Seed), groups: map[string]*group{}, rec: &Recorder{}}, nil
+	w := &worker{loop: loop, assignment: a, index: index, random: rand.NewChaCha8(seed),
+		filler: newFiller(a.Seed), groups: map[string]*group{}, rec: &Recorder{}}
+	w.clock = order.Clock()
+	w.redials.timer.Owner = &w.redials
+	w.redials.worker = w
+	return w, nil
 }
 
 // mask returns a fresh masking key. RFC 6455 section 5.3 wants one that cannot be
@@ -120,6 +130,8 @@ func (w *worker) begin(p *StepPlan, finished func()) error {
 	switch {
 	case p.Connect != nil:
 		w.startConnect(p.Connect, w.group(p.Group), start)
+	case p.Join != nil:
+		w.startJoin(p.Join, w.group(p.Group), start)
 	case p.Send != nil:
 		return w.startSend(p.Send, w.group(p.Group), start)
 	case p.Hold != nil:
@@ -139,19 +151,20 @@ func (w *worker) check() {
 	}
 	switch {
 	case w.connecting != nil && !w.connecting.done(),
+		w.joining != nil && !w.joining.done(),
 		w.sending != nil && !w.sending.done(),
 		w.holding != nil && !w.holding.done(),
 		w.closing != nil && !w.closing.done():
 		return
 	}
-	w.connecting, w.sending, w.holding, w.closing = nil, nil, nil, nil
+	w.connecting, w.joining, w.sending, w.holding, w.closing = nil, nil, nil, nil, nil
 	w.step = nil
 	w.finished()
 }
 
 // decided is told of every attempt that was opened or has failed.
 func (w *worker) decided(c *conn) {
-	if s := w.connecting; s != nil {
+	if s := c.opening.step; s != nil && s == w.connecting {
 		s.pending--
 	}
 }

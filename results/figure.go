@@ -48,7 +48,7 @@ func LookFigure(name string) (FigureInfo, error) {
 		group := "latency"
 		// The others are measured from the first attempt on, or are the lateness
 		// itself: a late generator does not spoil them.
-		if head != "response_time" && head != "service_time" && head != "ping" {
+		if head != "response_time" && head != "service_time" && head != "ping" && head != "jitter" {
 			group = head
 		}
 		return quantileInfo(info, rest, group)
@@ -101,7 +101,7 @@ func resourceInfo(info FigureInfo, rest string) (FigureInfo, error) {
 // Metrics are the names of the histograms, in the order of reports.
 func Metrics() []string {
 	return []string{"response_time", "service_time", "send_lag", "write_blocked", "receive_lag", "dial_lag",
-		"dial", "tls", "upgrade", "ping", "idle_before_close"}
+		"dial", "tls", "upgrade", "ping", "jitter", "idle_before_close"}
 }
 
 // Metric returns the summary of a histogram by its name, nil when there is none.
@@ -135,6 +135,8 @@ func metricField(f *Figures, name string) (q *Quantiles, known bool) {
 		return f.Upgrade, true
 	case "ping":
 		return f.Ping, true
+	case "jitter":
+		return f.Jitter, true
 	case "idle_before_close":
 		return f.IdleBeforeClose, true
 	}
@@ -168,6 +170,8 @@ func countField(f *Figures, name string) (float64, bool) {
 		n = m.OnTime
 	case "messages.received":
 		n = m.Received
+	case "messages.delivered":
+		n = m.Delivered
 	case "messages.unanswered":
 		n = m.Unanswered
 	case "messages.not_sent":

@@ -45,6 +45,7 @@ type Figures struct {
 	TLS             *Quantiles `json:"tls_ns,omitempty"`
 	Upgrade         *Quantiles `json:"upgrade_ns,omitempty"`
 	Ping            *Quantiles `json:"ping_ns,omitempty"`
+	Jitter          *Quantiles `json:"jitter_ns,omitempty"` // of pushed messages: arrivals apart − due times apart
 	IdleBeforeClose *Quantiles `json:"idle_before_close_ns,omitempty"`
 }
 
@@ -58,6 +59,11 @@ type Step struct {
 	EndedS    float64 `json:"ended_s"`
 	// Note says what a reader should know, e.g. that the rate shrank.
 	Note string `json:"note,omitempty"`
+	// Loop is "closed" for a send step whose messages follow answers: they are due
+	// when they are sent, so that there is no send lag. Empty: open loop.
+	Loop string `json:"loop,omitempty"`
+	// Pattern is "push" or "broadcast"; empty: every message has an answer.
+	Pattern string `json:"pattern,omitempty"`
 
 	Figures
 	Resources map[string]*Resources `json:"resources"`
@@ -76,18 +82,26 @@ type Connections struct {
 // Messages counts messages whose intended send time lies in a send window.
 type Messages struct {
 	Scheduled     int64            `json:"scheduled"`
-	Sent          int64            `json:"sent"`     // first attempts made
-	Answered      int64            `json:"answered"` // sent ones whose answer came and was right
-	OnTime        int64            `json:"on_time"`  // first attempts within 1% of the window from their time
-	Received      int64            `json:"received"` // answers and pushed messages
+	Sent          int64            `json:"sent"`                // first attempts made
+	Answered      int64            `json:"answered"`            // sent ones whose answer came and was right
+	OnTime        int64            `json:"on_time"`             // first attempts within 1% of the window from their time
+	Received      int64            `json:"received"`            // answers, pushed messages, and deliveries of broadcasts
+	Delivered     int64            `json:"delivered,omitempty"` // those of the last two that were right
 	Unanswered    int64            `json:"unanswered"`
 	NotSent       int64            `json:"not_sent"`
 	NotSentCauses map[string]int64 `json:"not_sent_causes,omitempty"`
 	Corrupt       int64            `json:"corrupt"`
-	PerSecond     float64          `json:"per_second"` // answered, over the window's length
+	PerSecond     float64          `json:"per_second"` // answered and delivered, over the window's length
 	BytesSent     int64            `json:"bytes_sent"` // payload
 	BytesReceived int64            `json:"bytes_received"`
 }
+
+// Through counts what went all the way: answers, and deliveries of messages that
+// have none. It is what a rate and a cost a message are about.
+func (m *Messages) Through() int64 { return m.Answered + m.Delivered }
+
+// LoopClosed is the loop of a step whose sends follow answers.
+const LoopClosed = "closed"
 
 // HTTP counts the plain requests of `http` steps.
 type HTTP struct {

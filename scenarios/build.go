@@ -33,10 +33,23 @@ func build(raw *rawScenario, m *mistakes) *Scenario {
 	}
 	s.Steps = b.stepList(raw.Steps, "", 0)
 	b.checkCourse(raw.Steps)
+	if n := raw.Backend.Instances; n.v > 1 {
+		b.oneBackend(raw.Steps, n.mark)
+	}
 	for _, t := range raw.Expect {
 		b.expectation(s, t)
 	}
 	return s
+}
+
+// oneBackend refuses broadcasts over several backends: each knows its own clients.
+func (b *builder) oneBackend(steps stepList, at mark) {
+	for i := range steps {
+		if steps[i].Send.Pattern.v == "broadcast" {
+			b.add(at, "leave it out, or make the pattern echo or push", "instances: the broadcast on line %d needs one backend, which has every client", steps[i].mark.line)
+		}
+		b.oneBackend(steps[i].Repeat.Steps, at)
+	}
 }
 
 // figureHeads begin figures that take any word after them. A target or step of

@@ -104,6 +104,10 @@ func kindOf(t reflect.Type, f field) string {
 		kind = "rate"
 	case reflect.TypeFor[duration]():
 		kind = "duration"
+	case reflect.TypeFor[percent]():
+		kind = "percentage"
+	case reflect.TypeFor[decimal]():
+		kind = "number"
 	case reflect.TypeFor[targetList](), reflect.TypeFor[stepList](), reflect.TypeFor[expectTexts]():
 		kind = "list"
 	case reflect.TypeFor[rawParams](), reflect.TypeFor[headers]():

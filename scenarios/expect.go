@@ -185,12 +185,12 @@ func parseFigureValue(text, unit string) (float64, *flaw) {
 // there.
 var (
 	metrics = []string{"response_time", "service_time", "send_lag", "write_blocked", "receive_lag", "dial_lag",
-		"dial", "tls", "upgrade", "ping", "idle_before_close"}
+		"dial", "tls", "upgrade", "ping", "jitter", "idle_before_close"}
 	quantiles = []string{"count", "mean", "p50", "p90", "p99", "p99.9", "max"}
 	groups    = []string{"target", "backend", "agents", "controller"}
 
 	connectionFigures = []string{"attempted", "opened", "peak"}
-	messageFigures    = map[string]string{"scheduled": "", "sent": "", "answered": "", "received": "", "unanswered": "",
+	messageFigures    = map[string]string{"scheduled": "", "sent": "", "answered": "", "received": "", "delivered": "", "unanswered": "",
 		"not_sent": "", "not_sent.ended": "", "not_sent.queue_full": "", "not_sent.no_turn": "", "on_time": "", "corrupt": "", "per_second": "/s", "bytes_sent": "B", "bytes_received": "B"}
 	resourceFigures = map[string]string{"cpu_seconds": "ns", "cpu_user_seconds": "ns", "cpu_system_seconds": "ns", "cpu_us_per_message": "ns", "rss_peak_bytes": "B", "pss_peak_bytes": "B",
 		"pss_bytes_per_tunnel": "B", "fds_peak": "", "threads_peak": "", "processes_peak": ""}

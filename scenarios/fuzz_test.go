@@ -87,7 +87,10 @@ func checkSteps(t *testing.T, steps []Step, ids map[string]bool) {
 		ids[s.ID] = true
 		switch s.Kind() {
 		case "connect":
-			ok = ok && s.Connect.Connections > 0 && s.Connect.Rate > 0 && s.Connect.Timeout > 0 && s.Connect.Group != ""
+			ok = ok && s.Connect.Connections > 0 && s.Connect.Rate > 0 && s.Connect.Timeout > 0 && s.Connect.Group != "" && s.Connect.Lifetime >= 0
+			if r := s.Connect.Reconnect; r != nil {
+				ok = ok && r.After > 0 && r.Factor >= 1 && r.Jitter >= 0 && r.Jitter <= 1 && r.Max >= r.After
+			}
 		case "send":
 			size := s.Send.Size
 			forms := 0
@@ -96,7 +99,11 @@ func checkSteps(t *testing.T, steps []Step, ids map[string]bool) {
 					forms++
 				}
 			}
-			ok = ok && (s.Send.Rate > 0) != (s.Send.Every > 0) && s.Send.For > 0 && s.Send.Fragments > 0 && forms == 1
+			paced := (s.Send.Rate > 0) != (s.Send.Every > 0)
+			if s.Send.Loop == "closed" {
+				paced = s.Send.Rate == 0 && s.Send.Every == 0 && s.Send.Pattern == "echo"
+			}
+			ok = ok && paced && s.Send.For > 0 && s.Send.Fragments > 0 && forms == 1
 		case "hold":
 			ok = ok && s.Hold.For > 0
 		case "wait":

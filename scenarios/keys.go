@@ -167,7 +167,18 @@ type rawConnect struct {
 
 	TLS rawClientTLS `json:"tls,omitempty" jsonschema:"Choices of the clients, where they connect by wss. Targets that speak ws ignore them."`
 
-	_ struct{} `later:"until|lifetime|reconnect"`
+	Lifetime  duration     `json:"lifetime,omitempty" min:"1ms" example:"5m" jsonschema:"So long after it opened a connection is closed, when its answers have come, and opened anew under its number: churn. Without it it stays."`
+	Reconnect rawReconnect `json:"reconnect,omitempty" jsonschema:"What a client does whose tunnel the other side has ended. Without it it stays away."`
+
+	_ struct{} `later:"until"`
+}
+
+type rawReconnect struct {
+	section
+	After  duration `json:"after" example:"1s" jsonschema:"From the end of the tunnel to the next attempt."`
+	Factor decimal  `json:"factor,omitempty" min:"1" max:"100" default:"2" jsonschema:"The delay grows by it with each attempt that fails. A tunnel that opens begins anew."`
+	Jitter percent  `json:"jitter,omitempty" default:"0%" example:"20%" jsonschema:"Each delay differs by up to this share, either way, by seed."`
+	Max    duration `json:"max,omitempty" default:"1m" jsonschema:"The delay grows no further; after, when that is longer."`
 }
 
 type rawClientTLS struct {
@@ -180,8 +191,8 @@ type rawClientTLS struct {
 type rawSend struct {
 	section
 	Group     text     `json:"group,omitempty" form:"name" default:"main" jsonschema:"The group that gets the messages."`
-	Rate      rate     `json:"rate,omitempty" example:"3000/s" jsonschema:"Messages by time, all connections together: each goes to a uniformly random connection. Either rate or every."`
-	Every     duration `json:"every,omitempty" example:"1s" jsonschema:"The period in which each connection sends one message. Either rate or every."`
+	Rate      rate     `json:"rate,omitempty" example:"3000/s" jsonschema:"Messages by time, all connections together: each goes to a uniformly random connection. Either rate or every; neither with loop: closed."`
+	Every     duration `json:"every,omitempty" example:"1s" jsonschema:"The period in which each connection sends one message. Either rate or every; neither with loop: closed."`
 	Phase     word     `json:"phase,omitempty" words:"spread|random|together" default:"spread" jsonschema:"With every: when in the period each connection sends. spread is even, together is all at once."`
 	Size      rawSize  `json:"size,omitempty" default:"128B" jsonschema:"Size of a message's payload: one size, a uniform range, or a weighted choice."`
 	For       duration `json:"for" example:"10s" jsonschema:"Length of the window that is measured."`
@@ -190,8 +201,8 @@ type rawSend struct {
 	Arrivals  word     `json:"arrivals,omitempty" words:"poisson|constant" default:"poisson" jsonschema:"With rate: gaps between messages. poisson is what many independent clients make; constant is a metronome."`
 	Text      boolean  `json:"text,omitempty" default:"false" jsonschema:"Text messages in place of binary ones."`
 	Fragments count    `json:"fragments,omitempty" max:"1024" default:"1" jsonschema:"Frames in a message, never more than it has bytes."`
-
-	_ struct{} `later:"loop|pattern"`
+	Loop      word     `json:"loop,omitempty" words:"open|closed" default:"open" jsonschema:"open: messages are due by schedule, whatever becomes of the answers. closed: each connection sends when its answer came, one message at a time; there is no rate and no send lag."`
+	Pattern   word     `json:"pattern,omitempty" words:"echo|push|broadcast" default:"echo" jsonschema:"echo: the backend answers each message. push: the backend sends, on this schedule, and clients listen. broadcast: the backend sends each message to every connection of the group. The last two need wsgauge's own backend."`
 }
 
 type rawUniform struct {
@@ -214,7 +225,7 @@ type rawHold struct {
 type rawPing struct {
 	section
 	Every duration `json:"every" example:"30s" jsonschema:"The period in which each connection sends one ping, spread evenly."`
-	From  word     `json:"from,omitempty" words:"client" later:"backend" default:"client" jsonschema:"Which side sends it."`
+	From  word     `json:"from,omitempty" words:"client|backend" default:"client" jsonschema:"Which side sends it. backend needs wsgauge's own; one message at the beginning asks for it and one at the end stops it."`
 }
 
 type rawClose struct {
@@ -222,7 +233,7 @@ type rawClose struct {
 	Group       text  `json:"group,omitempty" form:"name" jsonschema:"The group to close. Without it: all."`
 	Connections count `json:"connections,omitempty" max:"10000000" example:"100" jsonschema:"How many to close. Without it: all."`
 	Pick        word  `json:"pick,omitempty" words:"random|oldest|newest" default:"random" jsonschema:"With connections: which of them. random is by seed."`
-	How         word  `json:"how,omitempty" words:"clean|fin|reset" later:"vanish" default:"clean" jsonschema:"clean is the closing handshake of RFC 6455, fin ends the TCP connection without it, reset aborts it."`
+	How         word  `json:"how,omitempty" words:"clean|fin|reset|vanish" default:"clean" jsonschema:"clean is the closing handshake of RFC 6455, fin ends the TCP connection without it, reset aborts it. vanish: the peer hears nothing more, as when a cable is pulled."`
 }
 
 type rawWait struct {

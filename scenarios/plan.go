@@ -58,8 +58,9 @@ func (s *Step) length() time.Duration {
 }
 
 // MaxOpen returns the most connections that are open at once when every attempt
-// succeeds and nobody but the scenario closes one. A repeat that ends by time is
-// taken to make as many passes as its steps' estimated length allows.
+// succeeds and nobody but the scenario closes one. Those that vanish count on: their
+// sockets stay. A repeat that ends by time is taken to make as many passes as its
+// steps' estimated length allows.
 func (s *Scenario) MaxOpen() int {
 	t := &tide{open: map[string]float64{}, budget: 100_000}
 	t.run(s.Steps)
@@ -80,7 +81,7 @@ func (t *tide) run(steps []Step) {
 		case s.Connect != nil:
 			t.open[s.Connect.Group] += float64(s.Connect.Connections)
 			t.peak = max(t.peak, t.total())
-		case s.Close != nil:
+		case s.Close != nil && s.Close.How != "vanish": // the sockets of those stay
 			t.close(s.Close)
 		case s.Repeat != nil:
 			t.repeat(s.Repeat)

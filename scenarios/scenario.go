@@ -168,6 +168,8 @@ type Connect struct {
 	Headers     map[string]string // values may hold {conn}
 	Subprotocol string
 	TLS         ClientTLS
+	Lifetime    time.Duration // 0: no end; then it closes and opens anew
+	Reconnect   *Reconnect    // nil: what the other side ended stays ended
 }
 
 // ClientTLS is what clients choose where they connect by wss. Versions are "1.2"
@@ -177,7 +179,17 @@ type ClientTLS struct {
 	Min, Max   string
 }
 
-// Send sends messages. Exactly one of Rate and Every is set.
+// Reconnect is when a client comes back whose tunnel the other side has ended:
+// after After × Factor^(failed attempts), Max at most, give or take Jitter.
+type Reconnect struct {
+	After  time.Duration
+	Factor float64 // 1 or more
+	Jitter float64 // 0 to 1
+	Max    time.Duration
+}
+
+// Send sends messages. With an open loop exactly one of Rate and Every is set, with
+// a closed one neither.
 type Send struct {
 	Group     string
 	Rate      float64       // a second, all connections together
@@ -189,7 +201,9 @@ type Send struct {
 	Drain     time.Duration
 	Arrivals  string // poisson | constant; empty without Rate
 	Text      bool
-	Fragments int // frames a message; 1: whole
+	Fragments int    // frames a message; 1: whole
+	Loop      string // open | closed
+	Pattern   string // echo | push | broadcast
 }
 
 // Size is a distribution of message sizes in bytes, each 1 to 16 MiB. Exactly one
@@ -210,7 +224,8 @@ type Weighted struct {
 type Hold struct {
 	Group     string // empty: every group
 	For       time.Duration
-	PingEvery time.Duration // 0: none; sent by the client
+	PingEvery time.Duration // 0: none
+	PingFrom  string        // client | backend; empty: no ping
 }
 
 // Close closes connections from our side.
@@ -218,7 +233,7 @@ type Close struct {
 	Group       string // empty: every group
 	Connections int    // 0: all
 	Pick        string // random | oldest | newest
-	How         string // clean | fin | reset
+	How         string // clean | fin | reset | vanish
 }
 
 // Wait does nothing for a while.

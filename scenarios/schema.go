@@ -71,7 +71,8 @@ func together(s *jsonschema.Schema, t reflect.Type) {
 	case reflect.TypeFor[rawStep]():
 		s.OneOf = exactlyOne("connect", "send", "hold", "close", "wait", "repeat")
 	case reflect.TypeFor[rawSend]():
-		s.OneOf = exactlyOne("rate", "every")
+		closed := &jsonschema.Schema{Required: []string{"loop"}, Properties: map[string]*jsonschema.Schema{"loop": {Enum: []any{"closed"}}}}
+		s.OneOf = append(exactlyOne("rate", "every"), closed)
 		s.DependentRequired = map[string][]string{"phase": {"every"}, "arrivals": {"rate"}}
 	case reflect.TypeFor[rawRepeat]():
 		s.OneOf = exactlyOne("times", "for")
@@ -165,6 +166,7 @@ func orParam(s *jsonschema.Schema) *jsonschema.Schema {
 const (
 	sizePattern     = `^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB)$`
 	durationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d))+$`
+	percentPattern  = `^[0-9]+(\.[0-9]+)?%$`
 	ratePattern     = `^[0-9]+(\.[0-9]+)?/(s|min|h)$`
 	expectPattern   = `^[^<>=!]+(<=|>=|==|!=|<|>)[^<>=!]+$`
 )
@@ -197,6 +199,10 @@ func leafSchema(t reflect.Type, f field) *jsonschema.Schema {
 		return patterned(ratePattern)
 	case reflect.TypeFor[duration]():
 		return patterned(durationPattern)
+	case reflect.TypeFor[percent]():
+		return patterned(percentPattern)
+	case reflect.TypeFor[decimal]():
+		return orParam(&jsonschema.Schema{Type: "number", Minimum: new(numberOr(f.min, 0)), Maximum: new(numberOr(f.max, maxWeight))})
 	case reflect.TypeFor[rawParams]():
 		return &jsonschema.Schema{Types: []string{"object", "null"}, PropertyNames: &jsonschema.Schema{Pattern: paramName.String()},
 			AdditionalProperties: &jsonschema.Schema{Types: []string{"string", "number", "boolean"}, MaxLength: new(maxParamBytes)}}
@@ -243,6 +249,8 @@ func asWritten(t reflect.Type, value string) any {
 		if n, err := strconv.Atoi(value); err == nil {
 			return n
 		}
+	case reflect.TypeFor[decimal]():
+		return numberOr(value, 0)
 	case reflect.TypeFor[boolean]():
 		return value == "true"
 	}

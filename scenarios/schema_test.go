@@ -92,11 +92,13 @@ func TestSchemaRefuses(t *testing.T) {
 		step("{}"), step("wait"), step("{id: x}"), step("{wait: {for: 1s}, close: {}}"), step("{wait: {}}"), step("{wait: {for: 3 s}}"), step("{signal: graceful}"),
 		step("{connect: {}}"), step("{connect: {connections: 0}}"), step("{connect: {connections: 1.5}}"), step("{connect: {connections: 9, rate: 3000}}"),
 		step("{connect: {connections: 9, path: chat}}"), step("{connect: {connections: 9, headers: {A B: 1}}}"), step("{connect: {connections: 9, until: failure}}"),
-		step("{send: {for: 1s}}"), step("{send: {rate: 1/s}}"), step("{send: {rate: 1/s, every: 1s, for: 1s}}"), step("{send: {rate: 1/s, phase: spread, for: 1s}}"),
+		step("{send: {for: 1s}}"), step("{send: {for: 1s, loop: open}}"), step("{send: {for: 1s, loop: closed, rate: 1/s}}"),
+		step("{connect: {connections: 9, reconnect: {}}}"), step("{connect: {connections: 9, reconnect: {after: 1s, jitter: 20}}}"), step("{connect: {connections: 9, reconnect: {after: 1s, factor: 0.5}}}"),
+		step("{send: {rate: 1/s}}"), step("{send: {rate: 1/s, every: 1s, for: 1s}}"), step("{send: {rate: 1/s, phase: spread, for: 1s}}"),
 		step("{send: {rate: 1/s, for: 1s, size: 128}}"), step("{send: {rate: 1/s, for: 1s, size: 128kB}}"), step("{send: {rate: 1/s, for: 1s, size: {uniform: [1B]}}}"),
 		step("{send: {rate: 1/s, for: 1s, size: {choose: {}}}}"), step("{send: {rate: 1/s, for: 1s, size: {choose: {1B: -1}}}}"), step("{send: {rate: 1/s, for: 1s, text: yes}}"),
-		step("{hold: {for: 1s, ping: {}}}"), step("{hold: {for: 1s, ping: {every: 1s, from: backend}}}"),
-		step("{close: {pick: oldest}}"), step("{close: {how: vanish}}"),
+		step("{hold: {for: 1s, ping: {}}}"), step("{hold: {for: 1s, ping: {every: 1s, from: nobody}}}"),
+		step("{close: {pick: oldest}}"), step("{close: {how: rudely}}"),
 		step("{repeat: {times: 2}}"), step("{repeat: {times: 2, for: 1s, steps: [{wait: {for: 1s}}]}}"), step("{repeat: {times: 2, steps: [{wait: {}}]}}"),
 	} {
 		src := []byte("name: test\n" + body)

@@ -32,12 +32,15 @@ func (b *builder) step(raw *rawStep, place string, depth int) Step {
 	b.oneKind(raw.section, raw, "step")
 	switch {
 	case raw.Connect.given():
-		s.Connect = raw.Connect.build()
+		s.Connect = b.connect(&raw.Connect)
 		s.Connect.TLS = b.clientTLS(&raw.Connect.TLS)
 	case raw.Send.given():
 		s.Send = b.send(&raw.Send)
 	case raw.Hold.given():
 		s.Hold = &Hold{Group: raw.Hold.Group.v, For: raw.Hold.For.v, PingEvery: raw.Hold.Ping.Every.v}
+		if s.Hold.PingEvery > 0 {
+			s.Hold.PingFrom = raw.Hold.Ping.From.v
+		}
 	case raw.Close.given():
 		s.Close = b.close(&raw.Close)
 	case raw.Wait.given():
@@ -59,10 +62,16 @@ func (b *builder) stepName(id text) {
 	}
 }
 
-func (raw *rawConnect) build() *Connect {
+func (b *builder) connect(raw *rawConnect) *Connect {
 	c := &Connect{
 		Connections: raw.Connections.v, Rate: raw.Rate.v, Group: raw.Group.v, Timeout: raw.Timeout.v,
-		OnTimeout: raw.OnTimeout.v, Path: raw.Path.v, Subprotocol: raw.Subprotocol.v,
+		OnTimeout: raw.OnTimeout.v, Path: raw.Path.v, Subprotocol: raw.Subprotocol.v, Lifetime: raw.Lifetime.v,
+	}
+	if r := &raw.Reconnect; r.given() {
+		c.Reconnect = &Reconnect{After: r.After.v, Factor: r.Factor.v, Jitter: r.Jitter.v, Max: max(r.Max.v, r.After.v)}
+		if r.Max.given() && r.Max.known && r.After.known && r.Max.v < r.After.v {
+			b.add(r.Max.mark, "", "reconnect: the longest delay %v is less than the first, %v", r.Max.v, r.After.v)
+		}
 	}
 	for _, h := range raw.Headers {
 		if c.Headers == nil {
@@ -77,12 +86,16 @@ func (b *builder) send(raw *rawSend) *Send {
 	s := &Send{
 		Group: raw.Group.v, Rate: raw.Rate.v, Every: raw.Every.v, Phase: raw.Phase.v, For: raw.For.v,
 		Warmup: raw.Warmup.v, Drain: raw.Drain.v, Arrivals: raw.Arrivals.v, Text: raw.Text.v, Fragments: raw.Fragments.v,
+		Loop: raw.Loop.v, Pattern: raw.Pattern.v,
 		Size: Size{Fixed: raw.Size.fixed.v, Choose: raw.Size.choose.v},
 	}
 	if raw.Size.uniform.known {
 		s.Size.Uniform = &raw.Size.uniform.v
 	}
+	b.pattern(raw, s)
 	switch {
+	case raw.Loop.v == "closed":
+		b.closedLoop(raw, s)
 	case raw.Rate.given() && raw.Every.given():
 		b.add(raw.Every.mark, "rate is of all connections together, every of each", "send has either rate or every, not both")
 	case raw.Rate.given():
@@ -102,6 +115,72 @@ func (b *builder) send(raw *rawSend) *Send {
 		b.add(raw.mark, "such as rate: 3000/s, or every: 1s for each connection", "send needs one of the keys rate and every")
 	}
 	return s
+}
+
+// closedLoop refuses what has no meaning when answers decide when messages are sent.
+func (b *builder) closedLoop(raw *rawSend, s *Send) {
+	s.Phase, s.Arrivals = "", ""
+	for _, k := range []struct {
+		key string
+		at  mark
+	}{{"rate", raw.Rate.mark}, {"every", raw.Every.mark}, {"phase", raw.Phase.mark}, {"arrivals", raw.Arrivals.mark}} {
+		if k.at.given() {
+			b.add(k.at, "remove it: each connection sends when its answer came", "a closed loop has no %s", k.key)
+		}
+	}
+	if raw.Pattern.known && raw.Pattern.v != "echo" {
+		b.add(raw.Pattern.mark, "remove loop: closed", "pattern %s has no answers that a closed loop could wait for", raw.Pattern.v)
+	}
+}
+
+// Messages that are not answered have to say when they were due, and a broadcast
+// stands in the backend's memory as a whole.
+const (
+	smallestTold     = 16
+	smallestToldText = 40
+	largestBroadcast = 1 << 20
+)
+
+// pattern checks that sizes suit the pattern.
+func (b *builder) pattern(raw *rawSend, s *Send) {
+	if s.Pattern != "push" && s.Pattern != "broadcast" {
+		return
+	}
+	least := smallestTold
+	if s.Text {
+		least = smallestToldText
+	}
+	low, high := s.Size.bounds()
+	if low > 0 && low < least {
+		b.add(raw.sizePlace(), "", "pattern %s: a message of %d bytes cannot say when it was due, which takes %d (%d as text)",
+			s.Pattern, low, smallestTold, smallestToldText)
+	}
+	if s.Pattern == "broadcast" && high > largestBroadcast {
+		b.add(raw.sizePlace(), "", "pattern broadcast: the backend keeps a message until everyone has it, and takes 1MiB at most")
+	}
+}
+
+// bounds returns the smallest and largest size that can be drawn; 0 when unknown.
+func (s Size) bounds() (low, high int) {
+	if s.Uniform != nil {
+		return s.Uniform[0], s.Uniform[1]
+	}
+	low, high = s.Fixed, s.Fixed
+	for i, w := range s.Choose {
+		if i == 0 {
+			low, high = w.Bytes, w.Bytes
+		}
+		low, high = min(low, w.Bytes), max(high, w.Bytes)
+	}
+	return low, high
+}
+
+// sizePlace is where a size is written, or the step when it is the default.
+func (raw *rawSend) sizePlace() mark {
+	if raw.Size.given() {
+		return raw.Size.mark
+	}
+	return raw.mark
 }
 
 func (b *builder) close(raw *rawClose) *Close {

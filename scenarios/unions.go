@@ -306,7 +306,7 @@ func (c *choices) read(d *decoder, n *node, f *field) {
 	}
 }
 
-var decimal = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+var decimalForm = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 
 // maxWeight bounds a weight, so that no sum of them overflows.
 const maxWeight = 1e12
@@ -318,7 +318,7 @@ func (d *decoder) weight(n *node) (float64, bool) {
 		return 0, false
 	}
 	w, err := strconv.ParseFloat(text, 64)
-	if !decimal.MatchString(text) || err != nil || w > maxWeight || math.IsNaN(w) {
+	if !decimalForm.MatchString(text) || err != nil || w > maxWeight || math.IsNaN(w) {
 		d.wrong(n, f, note, flawed("it is a number, 0 or more", "%s will not do", shown(text)))
 		return 0, false
 	}

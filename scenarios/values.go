@@ -25,6 +25,8 @@ type (
 	size     struct{ leaf[int] }     // bytes
 	rate     struct{ leaf[float64] } // a second
 	duration struct{ leaf[time.Duration] }
+	decimal  struct{ leaf[float64] }
+	percent  struct{ leaf[float64] } // a share, 0 to 1
 )
 
 // form is what a text has to look like.
@@ -229,4 +231,45 @@ func bounds[T int64 | time.Duration](text string, v T, least string, f *field, p
 		return flawed("", "%s is too much, at most %s", shown(text), f.max)
 	}
 	return nil
+}
+
+// A number written with digits and perhaps a point; its bounds are those of the tags.
+func (c *decimal) read(d *decoder, n *node, f *field) {
+	c.mark = n.mark
+	text, note, ok := d.number(n, f)
+	if !ok {
+		return
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	switch low, high := numberOr(f.min, 0), numberOr(f.max, maxWeight); {
+	case err != nil || !decimalForm.MatchString(text):
+		d.wrong(n, f, note, flawed("it is a number such as 1.5", "%s will not do", shown(text)))
+	case v < low:
+		d.wrong(n, f, note, flawed("", "%s is too little, at least %s", shown(text), f.min))
+	case v > high:
+		d.wrong(n, f, note, flawed("", "%s is too much, at most %s", shown(text), f.max))
+	default:
+		c.v, c.known = v, true
+	}
+}
+
+// A share is written as a percentage.
+func (p *percent) read(d *decoder, n *node, f *field) {
+	p.mark = n.mark
+	text, note, ok := d.scalar(n, f)
+	if !ok {
+		return
+	}
+	digits, is := strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(digits, 64)
+	switch {
+	case !is && err == nil:
+		d.wrong(n, f, note, flawed("write it in percent, such as 20%", "%s has no unit", shown(text)))
+	case err != nil || !decimalForm.MatchString(digits):
+		d.wrong(n, f, note, flawed("it is a percentage such as 20%", "%s will not do", shown(text)))
+	case v > 100:
+		d.wrong(n, f, note, flawed("", "%s is too much, at most 100%%", shown(text)))
+	default:
+		p.v, p.known = v/100, true
+	}
 }

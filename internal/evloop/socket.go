@@ -208,6 +208,29 @@ func ResetOnClose(fd int) error {
 	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
 
+// DropInput makes the kernel drop every segment that arrives for fd before TCP sees
+// it: nothing of the peer's is acknowledged any more, nor its FIN or RST noticed. It
+// does so by a socket filter (SO_ATTACH_FILTER). Where that is kept from users
+// without privileges it asks for the largest time to live (IP_MINTTL), which needs
+// none: a segment has that only from a neighbour that is set up to send it, Linux
+// sends 64.
+func DropInput(fd int) error {
+	drop := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K} // keep 0 bytes
+	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &drop})
+	if err == nil {
+		return nil
+	}
+	local, nameErr := unix.Getsockname(fd)
+	level, option := unix.IPPROTO_IP, unix.IP_MINTTL
+	if _, six := local.(*unix.SockaddrInet6); six {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_MINHOPCOUNT
+	}
+	if ttlErr := unix.SetsockoptInt(fd, level, option, 255); ttlErr != nil || nameErr != nil {
+		return fmt.Errorf("SO_ATTACH_FILTER: %w; IP_MINTTL: %w", err, errors.Join(ttlErr, nameErr))
+	}
+	return nil
+}
+
 // CloseSocket closes a descriptor that no loop watches. It is not retried on
 // EINTR: Linux has released the descriptor by then.
 func CloseSocket(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }

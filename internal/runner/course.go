@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"math"
 	"slices"
@@ -64,6 +65,12 @@ func (c *course) step(ctx context.Context, s scenarios.Step) error {
 		}
 	}
 	c.times[s.ID]++
+	if s.Send != nil && s.Send.Pattern == "broadcast" {
+		join := &loadgen.StepPlan{ID: s.ID, Iteration: c.times[s.ID], Group: s.Send.Group, Join: &loadgen.JoinPlan{Room: rand.Text()}}
+		if err := c.run(ctx, "", join, ""); err != nil {
+			return err
+		}
+	}
 	plan, note := c.plan(s)
 	plan.ID, plan.Iteration = s.ID, c.times[s.ID]
 	return c.run(ctx, s.Kind(), plan, note)
@@ -71,7 +78,7 @@ func (c *course) step(ctx context.Context, s scenarios.Step) error {
 
 // finish closes whatever is open, so that no target is stopped with live tunnels.
 func (c *course) finish(ctx context.Context) error {
-	plan := &loadgen.StepPlan{ID: "", Iteration: 1, Close: &loadgen.ClosePlan{How: "clean", Timeout: closeTimeout}}
+	plan := &loadgen.StepPlan{ID: "", Iteration: 1, Close: &loadgen.ClosePlan{How: "clean", Timeout: closeTimeout, Final: true}}
 	return c.run(ctx, "", plan, "")
 }
 
@@ -93,11 +100,11 @@ func (c *course) run(ctx context.Context, kind string, plan *loadgen.StepPlan, n
 func (c *course) plan(s scenarios.Step) (*loadgen.StepPlan, string) {
 	switch {
 	case s.Connect != nil:
-		return c.connect(s.Connect), ""
+		return c.connect(s), ""
 	case s.Send != nil:
 		return c.send(s)
 	case s.Hold != nil:
-		return &loadgen.StepPlan{Group: s.Hold.Group, Hold: &loadgen.HoldPlan{For: s.Hold.For, PingEvery: s.Hold.PingEvery}}, ""
+		return &loadgen.StepPlan{Group: s.Hold.Group, Hold: &loadgen.HoldPlan{For: s.Hold.For, PingEvery: s.Hold.PingEvery, PingFrom: s.Hold.PingFrom}}, ""
 	case s.Close != nil:
 		return c.close(s.Close), ""
 	}
@@ -113,10 +120,15 @@ func (c *course) group(name string) *members {
 	return g
 }
 
-func (c *course) connect(s *scenarios.Connect) *loadgen.StepPlan {
+func (c *course) connect(step scenarios.Step) *loadgen.StepPlan {
+	s := step.Connect
 	g := c.group(s.Group)
 	p := &loadgen.ConnectPlan{First: g.total, Count: s.Connections, Rate: s.Rate, Timeout: s.Timeout,
-		OnTimeout: s.OnTimeout, Path: s.Path, Headers: s.Headers, Subprotocol: s.Subprotocol, TLS: loadgen.TLSOptions{Min: s.TLS.Min, Max: s.TLS.Max, Resumption: s.TLS.Resumption}}
+		OnTimeout: s.OnTimeout, Path: s.Path, Headers: s.Headers, Subprotocol: s.Subprotocol, TLS: loadgen.TLSOptions{Min: s.TLS.Min, Max: s.TLS.Max, Resumption: s.TLS.Resumption},
+		Seed: c.seed(step.ID), Lifetime: s.Lifetime}
+	if r := s.Reconnect; r != nil {
+		p.Reconnect = &loadgen.ReconnectPlan{After: r.After, Factor: r.Factor, Jitter: r.Jitter, Max: r.Max}
+	}
 	g.total += uint32(s.Connections)
 	return &loadgen.StepPlan{Group: s.Group, Connect: p}
 }
@@ -134,11 +146,18 @@ func (c *course) send(s scenarios.Step) (*loadgen.StepPlan, string) {
 	}
 	p := &loadgen.SendPlan{Seed: c.seed(s.ID), Members: asked, Rate: s.Send.Rate, Every: s.Send.Every,
 		Phase: s.Send.Phase, Size: size(s.Send.Size), Warmup: s.Send.Warmup, For: s.Send.For,
-		Drain: s.Send.Drain, Arrivals: s.Send.Arrivals, Text: s.Send.Text, Fragments: s.Send.Fragments}
+		Drain: s.Send.Drain, Arrivals: s.Send.Arrivals, Text: s.Send.Text, Fragments: s.Send.Fragments,
+		Closed: s.Send.Loop == "closed", Pattern: s.Send.Pattern}
+	if p.Pattern == "broadcast" {
+		p.Open = g.open
+	}
 	note := ""
 	if open := g.open.Len(); open < asked.Len() {
 		note = fmt.Sprintf("%d of %d connections are open: the rate is %.3g of what was asked",
 			open, asked.Len(), float64(open)/float64(asked.Len()))
+		if p.Closed {
+			note = fmt.Sprintf("%d of %d connections are open", open, asked.Len())
+		}
 	}
 	return &loadgen.StepPlan{Group: s.Send.Group, Send: p}, note
 }

@@ -43,6 +43,7 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 		cut() // the window will not come to its end
 	}
 	readings := edges.wait()
+	y.missing()
 	if err == nil {
 		y.end = max(time.Now().UnixNano(), y.start)
 	} else {
@@ -201,7 +202,7 @@ func (t *trial) show(st *Status, now agentNow, s *second, step *loadgen.Recorder
 	st.Open = now.open
 	st.PerSecond, st.P50, st.P99 = 0, 0, 0
 	if s.length > 0 {
-		st.PerSecond = float64(s.rec.Counts.Answered) / s.length
+		st.PerSecond = float64(s.rec.Counts.Answered+s.rec.Counts.Delivered) / s.length
 	}
 	if h := s.rec.Histogram(loadgen.ResponseTime); h != nil {
 		st.P50 = time.Duration(h.ValueAtQuantile(50))
@@ -223,6 +224,8 @@ func longest(p *loadgen.StepPlan) time.Duration {
 		return time.Duration(float64(p.Connect.Count)/p.Connect.Rate*float64(time.Second)) + p.Connect.Timeout
 	case p.Send != nil:
 		return p.Send.Warmup + p.Send.For + p.Send.Drain
+	case p.Join != nil:
+		return 10 * time.Second
 	case p.Hold != nil:
 		return p.Hold.For
 	}

@@ -23,9 +23,9 @@ func (s *sampler) ofStep(record *results.Step, y *tally, window *edge) map[strin
 	out := map[string]*results.Resources{}
 	for _, name := range groupNames {
 		out[name] = s.resources(name, inside)
-		if out[name] != nil && window.whole && record.Messages.Answered > 0 {
+		if out[name] != nil && window.whole && record.Messages.Through() > 0 {
 			if cpu, ok := spent(window.from, window.to, name); ok {
-				v := float64(cpu.Microseconds()) / float64(record.Messages.Answered)
+				v := float64(cpu.Microseconds()) / float64(record.Messages.Through())
 				out[name].CPUUsPerMessage = &v
 			}
 		}
@@ -47,8 +47,9 @@ func (s *sampler) total(t *results.Trial) map[string]*results.Resources {
 		var us, answered float64
 		for i := range t.Steps {
 			if r := t.Steps[i].Resources[name]; r != nil && r.CPUUsPerMessage != nil {
-				us += *r.CPUUsPerMessage * float64(t.Steps[i].Messages.Answered)
-				answered += float64(t.Steps[i].Messages.Answered)
+				through := float64(t.Steps[i].Messages.Through())
+				us += *r.CPUUsPerMessage * through
+				answered += through
 			}
 		}
 		if answered > 0 {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -181,10 +182,21 @@ func (r *run) plan() error {
 	if err := r.survey(); err != nil {
 		return err
 	}
+	if n := r.spread.backends; n > 1 && broadcasts(r.scenario.Steps) {
+		return fmt.Errorf("a broadcast needs one backend, which has every client, and %d connections take %d of them here: "+
+			"ask for fewer connections, or raise the limit of open files with `ulimit -n`", r.scenario.MaxOpen(), n)
+	}
 	if text := r.spreadNote(); text != "" {
 		r.note(text)
 	}
 	return r.preflight()
+}
+
+// broadcasts tells whether a step does.
+func broadcasts(steps []scenarios.Step) bool {
+	return slices.ContainsFunc(steps, func(s scenarios.Step) bool {
+		return s.Send != nil && s.Send.Pattern == "broadcast" || s.Repeat != nil && broadcasts(s.Repeat.Steps)
+	})
 }
 
 // survey fills the record with everything that is known before the first process
@@ -363,7 +375,7 @@ func (r *run) note(text string) {
 
 func (r *run) trialDone(t *trial) {
 	s := TrialSummary{Trial: t.number, Trials: r.now.Trials, Block: t.record.Block, Target: t.target.Name,
-		Took: time.Since(t.start), Opened: t.record.Connections.Opened, Answered: t.record.Messages.Answered,
+		Took: time.Since(t.start), Opened: t.record.Connections.Opened, Answered: t.record.Messages.Through(),
 		Error: t.record.Error}
 	for _, n := range t.record.Failures {
 		s.Failures += n

@@ -27,7 +27,7 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 	f := results.Figures{
 		Connections: results.Connections{Attempted: c.Attempted, Opened: c.Opened, Peak: int64(peak), TLS: maps.Clone(c.TLS)},
 		Messages: results.Messages{Scheduled: c.Scheduled, Sent: c.Sent, Answered: c.Answered, OnTime: c.OnTime,
-			Received: c.Received, Unanswered: c.Unanswered, Corrupt: c.Corrupt,
+			Received: c.Received, Delivered: c.Delivered, Unanswered: c.Unanswered, Corrupt: c.Corrupt,
 			BytesSent: c.BytesSent, BytesReceived: c.BytesReceived},
 		Failures: maps.Clone(c.Failures),
 		Closures: maps.Clone(c.Closures),
@@ -40,13 +40,13 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 		f.Messages.NotSentCauses[cause] = n
 	}
 	if window > 0 {
-		f.Messages.PerSecond = float64(c.Answered) / window.Seconds()
+		f.Messages.PerSecond = float64(c.Answered+c.Delivered) / window.Seconds()
 	}
 	for metric, place := range map[loadgen.Metric]**results.Quantiles{
 		loadgen.ResponseTime: &f.ResponseTime, loadgen.ServiceTime: &f.ServiceTime,
 		loadgen.SendLag: &f.SendLag, loadgen.WriteBlocked: &f.WriteBlocked, loadgen.ReceiveLag: &f.ReceiveLag,
 		loadgen.DialLag: &f.DialLag, loadgen.Dial: &f.Dial, loadgen.TLS: &f.TLS, loadgen.Upgrade: &f.Upgrade,
-		loadgen.Ping: &f.Ping, loadgen.IdleBeforeClose: &f.IdleBeforeClose,
+		loadgen.Ping: &f.Ping, loadgen.Jitter: &f.Jitter, loadgen.IdleBeforeClose: &f.IdleBeforeClose,
 	} {
 		if h := r.Histogram(metric); h != nil {
 			*place = results.Summarise(h, r.CensoredFrom(metric), r.Clamped(metric))
@@ -55,10 +55,35 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 	return f
 }
 
+// missing counts the deliveries of a broadcast that did not come, which no agent can
+// tell alone. They are as old as the drain was long, at least.
+func (t *tally) missing() {
+	p := t.plan.Send
+	if p == nil || p.Pattern != "broadcast" {
+		return
+	}
+	if n := t.sum.Counts.Missing(); n > 0 {
+		t.sum.Counts.Unanswered += n
+		for range n {
+			t.sum.Fail("unanswered")
+		}
+		t.sum.RecordMissing(loadgen.ResponseTime, n, int64(p.Drain))
+	}
+}
+
 // step is the record of the step.
 func (t *tally) step(trialStart time.Time) results.Step {
 	seconds := func(ns int64) float64 { return float64(ns-trialStart.UnixNano()) / 1e9 }
-	return results.Step{ID: t.plan.ID, Step: t.kind, Group: groupName(t.plan), Iteration: t.plan.Iteration,
+	s := results.Step{ID: t.plan.ID, Step: t.kind, Group: groupName(t.plan), Iteration: t.plan.Iteration,
 		StartedS: seconds(t.start), EndedS: seconds(t.end), Note: t.note,
 		Figures: figures(&t.sum, t.peak, t.window)}
+	if p := t.plan.Send; p != nil {
+		if p.Closed {
+			s.Loop = results.LoopClosed
+		}
+		if p.Pattern != "echo" {
+			s.Pattern = p.Pattern
+		}
+	}
+	return s
 }

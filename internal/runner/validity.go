@@ -41,6 +41,10 @@ func judge(t *results.Trial, c circumstances) []results.Invalid {
 
 func judgeStep(s *results.Step) []results.Invalid {
 	var out []results.Invalid
+	generator := "the generator"
+	if s.Pattern == "push" {
+		generator = "the backend, which makes this load," // and whose lag it is
+	}
 	latency := func(reason string, args ...any) {
 		out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf(reason, args...),
 			Figures: []string{"response_time", "service_time"}})
@@ -48,7 +52,7 @@ func judgeStep(s *results.Step) []results.Invalid {
 	m := s.Messages
 	if name, lag, response, ok := lagAndResponse(s); ok {
 		if bound := max(float64(sendLagFloor), sendLagShare*response); lag > bound {
-			latency("send lag %s %v exceeds %v: the generator was late", name, micro(lag), micro(bound))
+			latency("send lag %s %v exceeds %v: %s was late", name, micro(lag), micro(bound), generator)
 		}
 	}
 	// What was not sent for the target's sake (the connection had ended, its queue
@@ -62,7 +66,7 @@ func judgeStep(s *results.Step) []results.Invalid {
 	if missed := attempted - m.OnTime; missed > 1 && float64(m.OnTime)/float64(attempted) < onTimeShare {
 		out = append(out, results.Invalid{Step: s.ID,
 			Reason: fmt.Sprintf("only %.2f%% of the messages were sent within 1%% of the step from their time: "+
-				"the generator did not reach the rate", 100*float64(m.OnTime)/float64(attempted)),
+				"%s did not reach the rate", 100*float64(m.OnTime)/float64(attempted), generator),
 			Figures: []string{"rates"}})
 	}
 	return out

@@ -31,6 +31,7 @@ type page struct {
 	Run        *results.Run
 	Unfinished string
 	Answer     []string
+	Workloads  []string
 	Verdicts   []results.Verdict
 	Doubts     []aggregate.Doubt
 	Skipped    []results.SkippedTarget
@@ -67,7 +68,7 @@ func Write(w io.Writer, d *results.RunData, charts []plot.Chart, problems []stri
 	}
 	rows := aggregate.Comparison(d)
 	p := page{
-		Style: template.CSS(style), Run: d.Run, Unfinished: aggregate.Unfinished(d), Answer: answer(rows),
+		Style: template.CSS(style), Run: d.Run, Unfinished: aggregate.Unfinished(d), Answer: answer(rows), Workloads: aggregate.Workloads(d),
 		Verdicts: aggregate.Alike(d.Run.Verdicts), Doubts: aggregate.Doubts(d), Skipped: d.Run.Skipped,
 		Problems: append(append([]string{}, d.Problems...), problems...), Setting: aggregate.Circumstances(d.Run),
 		Clients: clients(rows), Costs: costs(rows), Clocks: clocks(rows), Openings: openings(rows), Sockets: sockets(rows, d.Samples), Steps: steps(rows), Trials: len(d.Trials), Failures: failures(rows), LogLines: logLines(d),

@@ -34,6 +34,9 @@ func Write(w io.Writer, d *results.RunData, dir string) error {
 		grid(&b, rows)
 		b.WriteByte('\n')
 		notes(&b, rows)
+		for _, s := range aggregate.Workloads(d) {
+			paragraph(&b, "", s)
+		}
 	} else {
 		b.WriteString("No target was run.\n")
 	}

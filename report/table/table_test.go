@@ -31,6 +31,15 @@ func TestWrite(t *testing.T) {
 			r.Skipped = []results.SkippedTarget{{Name: "event", Reason: "Apache httpd was not found", Remedy: "apt-get install apache2-bin"}}
 			r.Expect = append(r.Expect, "event.load.response_time.p99 < 100ms", "response_time.p50 < 150us", "response_time.p99 < 1s")
 		}}},
+		{"workloads", synthetic.Options{Blocks: 1, Targets: 2, Trial: func(t *results.Trial) {
+			push, broadcast := t.Steps[1], t.Steps[1]
+			t.Steps[1].Loop = results.LoopClosed
+			push.ID, push.Pattern = "telemetry", "push"
+			broadcast.ID, broadcast.Pattern = "chat", "broadcast"
+			again := t.Steps[1]
+			again.ID = "again"
+			t.Steps = append(t.Steps, push, broadcast, again)
+		}}},
 		{"troubled", synthetic.Options{Blocks: 2, Targets: 5, Trial: trouble}},
 	} {
 		dir := filepath.Join(t.TempDir(), "run")
