@@ -53,6 +53,7 @@ func TestInterrupted(t *testing.T) {
 	}{
 		"Ctrl-C in the middle":  {syscall.SIGINT, (*running).inTheMiddle, 1},
 		"SIGTERM in the middle": {syscall.SIGTERM, (*running).inTheMiddle, 1},
+		"terminal gone":         {syscall.SIGHUP, (*running).inTheMiddle, 1},
 		"Ctrl-C while starting": {syscall.SIGINT, func(r *running) { r.child(" echo ", 20*time.Second) }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

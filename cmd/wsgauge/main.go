@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// Exit codes; others rely on them (docs/scenarios.md).
+// Exit codes; others rely on them (docs/commands.md).
 const (
 	exitOK           = 0
 	exitError        = 1
@@ -21,7 +21,7 @@ const (
 	exitInterrupted  = 130
 )
 
-// exitError is an error that wants a certain exit code.
+// codedError is an error that wants a certain exit code.
 type codedError struct {
 	code int
 	err  error // nil: nothing to print, the output has said it
@@ -41,7 +41,11 @@ func usage(err error) error { return &codedError{exitUsage, err} }
 func main() { os.Exit(run()) }
 
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // else it was started by nohup, to outlive its terminal
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	go func() {
 		<-ctx.Done()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"wsgauge/internal/runner"
+	"wsgauge/results"
 )
 
 // progress shows how a run goes: on a terminal one line that is written over, in
@@ -17,6 +19,8 @@ type progress struct {
 	terminal bool
 	live     bool // the last thing written is a line to write over
 	said     string
+	records  io.Writer // gets the line of each trial's record as it ends; nil: nobody
+	failed   error     // the first failure to write there
 }
 
 func newProgress(out io.Writer) *progress {
@@ -70,6 +74,7 @@ func (p *progress) Status(s runner.Status) {
 // TrialDone leaves a line that stays.
 func (p *progress) TrialDone(t runner.TrialSummary) {
 	p.clear()
+	p.record(t.Record)
 	line := fmt.Sprintf("[%d/%d] block %d  %-10s  %5d opened  %7d answered  %d failures",
 		t.Trial, t.Trials, t.Block, t.Target, t.Opened, t.Answered, t.Failures)
 	if t.P50 > 0 {
@@ -83,6 +88,21 @@ func (p *progress) TrialDone(t runner.TrialSummary) {
 	}
 	for _, why := range t.Invalid {
 		fmt.Fprintf(p.out, "        invalid: %s\n", indent(why))
+	}
+}
+
+// record hands on a trial's record, as it stands in trials.jsonl.
+func (p *progress) record(t *results.Trial) {
+	if p.records == nil || p.failed != nil {
+		return
+	}
+	line, err := json.Marshal(t)
+	if err == nil {
+		_, err = p.records.Write(append(line, '\n'))
+		err = unlessClosed(err)
+	}
+	if err != nil {
+		p.failed = fmt.Errorf("writing the record of a trial to standard output: %w", err)
 	}
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,35 +111,55 @@ func runScenario(ctx context.Context, s streams, name string, o runOptions) erro
 	if o.json {
 		talk = s.err
 	}
+	// Who closes standard output early (run ... | head) loses what is printed there,
+	// and nothing else: without this, the next line would end the process.
+	closed := make(chan os.Signal, 1)
+	signal.Notify(closed, syscall.SIGPIPE)
+	defer signal.Stop(closed)
 	watcher := newProgress(talk)
+	if o.json {
+		watcher.records = s.out
+	}
 	record, runErr := runner.Run(ctx, runner.Options{Scenario: sc, Out: o.out, Executable: exe,
 		Version: versionText(), Command: os.Args, NATS: o.nats, RequireAll: o.requireAll, Watcher: watcher})
 	watcher.end()
 	if record == nil {
+		if ctx.Err() != nil {
+			return &codedError{exitInterrupted, errors.New("interrupted before anything was started")}
+		}
 		return runErr
 	}
 	data, err := conclude(o.out)
-	if err != nil {
-		return errors.Join(runErr, err)
+	err = errors.Join(runErr, err, watcher.failed)
+	if data != nil {
+		err = errors.Join(err, unlessClosed(table.Write(talk, data, o.out)))
 	}
-	if o.json {
-		if err := copyTrials(s, o.out); err != nil {
-			return errors.Join(runErr, err)
-		}
-	}
-	if err := table.Write(talk, data, o.out); err != nil {
-		return errors.Join(runErr, err)
-	}
+	return ending(ctx, record, data, err)
+}
+
+// ending is the exit code of a run that has left a record. An interruption comes
+// first, also one that came after the last trial: whoever waits for the end of the
+// command must not take it for a pass.
+func ending(ctx context.Context, record *results.Run, data *results.RunData, err error) error {
 	switch {
-	case record.Status == "interrupted":
-		return &codedError{exitInterrupted, nil}
-	case runErr != nil:
-		return runErr
+	case record.Status == "interrupted" || ctx.Err() != nil:
+		return &codedError{exitInterrupted, err}
+	case err != nil:
+		return err
 	}
 	if code := verdict.ExitCode(data); code != exitOK {
 		return &codedError{code, nil}
 	}
 	return nil
+}
+
+// unlessClosed passes on an error of writing, but for that of a reader who has
+// left.
+func unlessClosed(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
 }
 
 // conclude evaluates what the run was expected to show and makes its report.
@@ -151,13 +173,4 @@ func conclude(dir string) (*results.RunData, error) {
 		return nil, err
 	}
 	return data, report.Make(dir)
-}
-
-func copyTrials(s streams, dir string) error {
-	p, err := os.ReadFile(filepath.Join(dir, "trials.jsonl"))
-	if err != nil {
-		return err
-	}
-	_, err = s.out.Write(p)
-	return err
 }

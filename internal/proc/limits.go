@@ -9,6 +9,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,7 +62,9 @@ func Limits() (ResourceLimits, error) {
 // and keeps the original where only os/exec finds it, so a child is asked.
 func inheritedNofile() (soft, hard uint64, err error) {
 	const script = "ulimit -Sn; ulimit -Hn"
-	out, err := exec.Command("/bin/sh", "-c", script).Output()
+	cmd := exec.Command("/bin/sh", "-c", script)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C is not meant for it
+	out, err := cmd.Output()
 	if err != nil {
 		return 0, 0, fmt.Errorf("ask /bin/sh for the inherited limit of open files (%s): %w", script, err)
 	}

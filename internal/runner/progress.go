@@ -1,6 +1,10 @@
 package runner
 
-import "time"
+import (
+	"time"
+
+	"wsgauge/results"
+)
 
 // Status is where a run stands, for people to watch.
 type Status struct {
@@ -39,4 +43,5 @@ type TrialSummary struct {
 	P50, P99      time.Duration // 0: none
 	Invalid       []string
 	Error         string
+	Record        *results.Trial // as it was written; not to be changed
 }

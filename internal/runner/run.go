@@ -88,6 +88,9 @@ func Run(ctx context.Context, o Options) (*results.Run, error) {
 	if err := r.plan(); err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		return nil, errInterrupted // nothing was begun: there is nothing to keep
+	}
 	var err error
 	if r.dir, err = results.Create(o.Out); err != nil {
 		return nil, err
@@ -376,7 +379,7 @@ func (r *run) note(text string) {
 func (r *run) trialDone(t *trial) {
 	s := TrialSummary{Trial: t.number, Trials: r.now.Trials, Block: t.record.Block, Target: t.target.Name,
 		Took: time.Since(t.start), Opened: t.record.Connections.Opened, Answered: t.record.Messages.Through(),
-		Error: t.record.Error}
+		Error: t.record.Error, Record: &t.record}
 	for _, n := range t.record.Failures {
 		s.Failures += n
 	}

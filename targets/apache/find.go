@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"wsgauge/targets"
@@ -180,11 +181,15 @@ func (s *server) parseSettings(out string) bool {
 	return s.text != "" && lines.Err() == nil
 }
 
-// run asks a server a question and returns what it wrote.
+// run asks a server a question and returns what it wrote. The server gets a process
+// group of its own: the Ctrl-C of a terminal goes to all of ours, and would make it
+// look like a server that cannot be used.
 func run(path string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // all that it has started
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
