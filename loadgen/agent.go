@@ -42,8 +42,13 @@ type Agent struct {
 	spare      *Recorder
 }
 
+// errQuit says that an agent was told to quit while a step ran.
+var errQuit = errors.New("told to quit")
+
 // Run serves commands until Quit, the end of ctx or of the channel, and closes
-// every connection before it returns.
+// every connection before it returns. A Quit in the middle of a step ends it early:
+// what happened in it is reported, with the closing of its connections, within two
+// seconds.
 func (a *Agent) Run(ctx context.Context, commands <-chan Command) error {
 	defer a.stop()
 	for {
@@ -54,14 +59,18 @@ func (a *Agent) Run(ctx context.Context, commands <-chan Command) error {
 			if !more || c.Quit {
 				return nil
 			}
-			if err := a.do(ctx, c); err != nil {
+			err := a.do(ctx, c, commands)
+			if errors.Is(err, errQuit) {
+				return nil
+			}
+			if err != nil {
 				return errors.Join(err, a.Send(Message{Agent: a.assignment.Agent, Error: err.Error()}))
 			}
 		}
 	}
 }
 
-func (a *Agent) do(ctx context.Context, c Command) error {
+func (a *Agent) do(ctx context.Context, c Command, commands <-chan Command) error {
 	switch {
 	case c.Assign != nil:
 		if err := a.assign(*c.Assign); err != nil {
@@ -72,7 +81,7 @@ func (a *Agent) do(ctx context.Context, c Command) error {
 		if len(a.workers) == 0 {
 			return errors.New("agent: a step came before the assignment")
 		}
-		return a.step(ctx, c.Step)
+		return a.step(ctx, c.Step, commands)
 	}
 	return errors.New("agent: an empty command")
 }
@@ -119,44 +128,37 @@ func (a *Agent) stop() {
 	}
 }
 
+// execution is a step that runs.
+type execution struct {
+	agent     *Agent
+	plan      *StepPlan
+	report    *StepReport
+	finished  chan struct{} // a worker's part is over
+	left      int           // workers whose part is not
+	from      int64         // start of the interval that is not reported yet
+	departure *departure    // nil: it is to run to its end
+}
+
+func (e *execution) done() { e.finished <- struct{}{} }
+
 // step runs one step on all workers and reports once an interval and at the end.
-func (a *Agent) step(ctx context.Context, p *StepPlan) error {
-	report := &StepReport{Agent: a.assignment.Agent, Serial: p.Serial, StartedAt: p.StartAt, Open: map[string]Set{}}
-	finished := make(chan struct{}, len(a.workers))
+func (a *Agent) step(ctx context.Context, p *StepPlan, commands <-chan Command) error {
+	e := &execution{agent: a, plan: p, from: p.StartAt, left: len(a.workers), finished: make(chan struct{}, len(a.workers)),
+		report: &StepReport{Agent: a.assignment.Agent, Serial: p.Serial, StartedAt: p.StartAt, Open: map[string]Set{}}}
 	failed := make(chan error, len(a.workers))
-	for _, w := range a.workers {
-		if err := a.on(w, func() {
-			if err := w.begin(p, func() { finished <- struct{}{} }); err != nil {
-				failed <- err
-			}
-		}); err != nil {
-			return err
+	err := e.eachWorker(func(w *worker) {
+		if err := w.begin(p, e.done); err != nil {
+			failed <- err
 		}
+	})
+	if err != nil {
+		return err
 	}
-	from := p.StartAt
-	tick := time.NewTimer(a.untilNext(from))
-	defer tick.Stop()
-	for left := len(a.workers); left > 0; {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-failed:
-			return fmt.Errorf("step %s: %w", p.ID, err)
-		case err := <-a.errs:
-			return fmt.Errorf("step %s: %w", p.ID, err)
-		case <-finished:
-			left--
-		case <-tick.C:
-			to := from + int64(intervalLength)
-			if err := a.interval(p, from, to); err != nil {
-				return err
-			}
-			from = to
-			tick.Reset(a.untilNext(from))
-		}
+	if err := e.run(ctx, commands, failed); err != nil {
+		return err
 	}
-	report.EndedAt = max(time.Now().UnixNano(), p.StartAt)
-	if err := a.interval(p, from, max(report.EndedAt, from+1)); err != nil {
+	e.report.EndedAt = max(time.Now().UnixNano(), p.StartAt)
+	if err := a.interval(p, e.from, max(e.report.EndedAt, e.from+1)); err != nil {
 		return err
 	}
 	if p.Connect != nil && a.assignment.TLS != nil {
@@ -165,7 +167,61 @@ func (a *Agent) step(ctx context.Context, p *StepPlan) error {
 		// is measured between two steps.
 		debug.FreeOSMemory()
 	}
-	return a.report(report)
+	if err := a.report(e.report); err != nil {
+		return err
+	}
+	if e.departure != nil {
+		return errQuit
+	}
+	return nil
+}
+
+// run waits for the end of a step that has begun.
+func (e *execution) run(ctx context.Context, commands <-chan Command, failed <-chan error) error {
+	a, p := e.agent, e.plan
+	tick := time.NewTimer(a.untilNext(e.from))
+	defer tick.Stop()
+	var limit <-chan time.Time
+	for {
+		if e.left == 0 {
+			if e.departure == nil || e.departure.closing {
+				return nil
+			}
+			if err := e.closeAll(); err != nil {
+				return err
+			}
+		}
+		if e.departure != nil {
+			limit = e.departure.limit
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-failed:
+			return fmt.Errorf("step %s: %w", p.ID, err)
+		case err := <-a.errs:
+			return fmt.Errorf("step %s: %w", p.ID, err)
+		case c, more := <-commands:
+			if more && !c.Quit {
+				return fmt.Errorf("step %s: a command came before its end", p.ID)
+			}
+			commands = nil // none comes after it
+			err = e.abandon()
+		case <-limit:
+			err = e.cutOff()
+		case <-e.finished:
+			e.left--
+		case <-tick.C:
+			to := e.from + int64(intervalLength)
+			err = a.interval(p, e.from, to)
+			e.from = to
+			tick.Reset(a.untilNext(e.from))
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func (a *Agent) untilNext(from int64) time.Duration {

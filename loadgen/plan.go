@@ -171,10 +171,13 @@ type Counts struct {
 // StepReport says that an agent's part of a step is over. What happened in it was
 // in the interval reports that came before: their sum is exact.
 type StepReport struct {
-	Agent     int            `json:"agent"`
-	Serial    int            `json:"serial"`
-	StartedAt int64          `json:"started_at"`
-	EndedAt   int64          `json:"ended_at"`
+	Agent     int   `json:"agent"`
+	Serial    int   `json:"serial"`
+	StartedAt int64 `json:"started_at"`
+	EndedAt   int64 `json:"ended_at"`
+	// StoppedAt is when the step was given up, since the agent was told to quit; 0:
+	// it ran to its end.
+	StoppedAt int64          `json:"stopped_at,omitempty"`
 	Open      map[string]Set `json:"open"` // connections open at the end, by group
 	Peak      int            `json:"peak"` // most connections open at once
 }

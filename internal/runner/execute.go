@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +16,10 @@ import (
 // reportWithin is how long after its planned end a step may still go on before
 // the agents are given up.
 const reportWithin = 30 * time.Second
+
+// lastReports bounds the wait for what the agents still say of a step that is given
+// up; they need about a second for it at most.
+const lastReports = 2 * time.Second
 
 // execute hands a step to the agents, gathers what they report, and returns the
 // connections that are open after it.
@@ -41,14 +47,12 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 	err := g.gather(ctx)
 	if err != nil {
 		cut() // the window will not come to its end
+		y.cutShort(cmp.Or(g.stopped, time.Now().UnixNano()))
+	} else {
+		y.end = max(time.Now().UnixNano(), y.start)
 	}
 	readings := edges.wait()
 	y.missing()
-	if err == nil {
-		y.end = max(time.Now().UnixNano(), y.start)
-	} else {
-		y.end = time.Now().UnixNano()
-	}
 	if mergeErr := t.sum.Merge(&y.sum); err == nil {
 		err = mergeErr
 	}
@@ -86,6 +90,7 @@ type gathering struct {
 	open    map[string]loadgen.Set
 	agents  []agentNow
 	done    int
+	stopped int64 // when the last agent gave the step up, wall clock; 0: none did
 }
 
 // second is one interval, until every agent has reported it.
@@ -107,11 +112,35 @@ func (g *gathering) gather(ctx context.Context) error {
 	for g.done < len(a.children) {
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return errors.Join(context.Cause(ctx), g.leave())
 		case <-limit.C:
 			return fmt.Errorf("step %s: %d of %d agents did not end it in time", g.tally.plan.ID, len(a.children)-g.done, len(a.children))
 		case err := <-a.deaths:
 			return err
+		case m := <-a.inbox:
+			if err := g.take(m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// leave has the agents give the step up, and takes what they still report of it: the
+// time since the last whole second, and the ends of their connections.
+func (g *gathering) leave() error {
+	a := g.trial.agents
+	if err := a.sendAll(loadgen.Command{Quit: true}); err != nil {
+		return err
+	}
+	limit := time.NewTimer(lastReports)
+	defer limit.Stop()
+	for g.done < len(a.children) {
+		select {
+		case <-limit.C:
+			g.trial.event(results.Event{Kind: "note", Step: g.tally.plan.ID,
+				Text: fmt.Sprintf("%d of %d agents did not report how the step ended", len(a.children)-g.done, len(a.children))})
+			return nil
 		case m := <-a.inbox:
 			if err := g.take(m); err != nil {
 				return err
@@ -129,6 +158,7 @@ func (g *gathering) take(m loadgen.Message) error {
 		return g.interval(m.Interval)
 	case m.Step != nil && m.Step.Serial == g.tally.plan.Serial:
 		g.done++
+		g.stopped = max(g.stopped, m.Step.StoppedAt)
 		g.tally.peak += m.Step.Peak
 		for name, set := range m.Step.Open {
 			g.open[name] = loadgen.Union(g.open[name], set)

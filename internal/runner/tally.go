@@ -20,6 +20,15 @@ type tally struct {
 	window time.Duration // of a send step
 }
 
+// cutShort says that the step was given up at a time of day: its window is what was
+// run of it.
+func (t *tally) cutShort(at int64) {
+	t.end = max(at, t.start)
+	if t.plan.Send != nil {
+		t.window = min(t.window, max(0, time.Duration(at-t.start)-t.plan.Send.Warmup))
+	}
+}
+
 // figures turns a recorder into the figures of a record. window is the length of
 // the send windows in it.
 func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figures {
