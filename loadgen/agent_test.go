@@ -394,6 +394,39 @@ func TestPingsAreAnsweredAndSent(t *testing.T) {
 	}
 }
 
+// A pong that comes just after the time of a hold belongs to it, and is not waited
+// for without end.
+func TestLatePongs(t *testing.T) {
+	late := func(by time.Duration) *rig {
+		addr := frames(t, func(h ws.Header, p []byte) ([]byte, bool) {
+			if h.OpCode == ws.OpPing {
+				time.Sleep(by)
+				return frame(ws.OpPong, p), true
+			}
+			return nil, true
+		})
+		r := startRig(t, 1, 1, addr)
+		r.connect(3)
+		return r
+	}
+	hold := StepPlan{ID: "hold", Hold: &HoldPlan{For: 150 * time.Millisecond, PingEvery: 150 * time.Millisecond}}
+	r := late(200 * time.Millisecond)
+	begun := time.Now()
+	if h := r.do(hold).Histogram(Ping); h == nil || h.TotalCount() != 3 {
+		t.Errorf("not all of 3 pongs are in the step of their pings")
+	}
+	if took := time.Since(begun); took > 900*time.Millisecond {
+		t.Errorf("the step took %v, though its pongs had come after 350 ms", took)
+	}
+	begun = time.Now()
+	if h := late(1500 * time.Millisecond).do(hold).Histogram(Ping); h != nil {
+		t.Errorf("%d pongs in the step", h.TotalCount())
+	}
+	if took := time.Since(begun); took > 1700*time.Millisecond {
+		t.Errorf("the step waited %v for pongs", took)
+	}
+}
+
 // An idle tunnel that the other side ends is a closure in hold, no failure, with
 // the time that it had been idle.
 func TestIdleBeforeClose(t *testing.T) {

@@ -60,6 +60,7 @@ type conn struct {
 	byStep   bool  // a close step began to close it
 	fresh    bool  // was open when the current send step began
 	lastByte int64 // when a byte last went either way
+	pingAt   int64 // intended time of its latest ping that has no answer; 0: none
 }
 
 // message is one that was sent and has no answer yet.
@@ -309,6 +310,7 @@ func (c *conn) leave(to connState) {
 		c.worker.opened--
 		c.unasked()
 		c.worker.lose(c)
+		c.worker.pingDone(c)
 		c.gathering = nil
 	}
 	c.state = to

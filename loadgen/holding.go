@@ -16,12 +16,18 @@ type holding struct {
 	over   bool
 	timer  evloop.Timer
 
-	conns []*conn // with a heartbeat: those open at the start
-	beat  int64   // the heartbeat's count over all of them
+	conns   []*conn // with a heartbeat: those open at the start
+	beat    int64   // the heartbeat's count over all of them
+	waiting int     // of them, how many have not answered their latest ping
+	last    int64   // the time is over, and pongs are awaited until then; 0: not yet
 
 	ordered  int // of conns: the backend was told to ping them
 	stopping int // answers to the stop that are awaited; negative: not stopped
 }
+
+// pongGrace bounds the wait for the pongs to the last heartbeats: booked in the step
+// that follows they would be a figure of it.
+const pongGrace = int64(1e9)
 
 func (w *worker) startHold(p *HoldPlan, group string, start int64) {
 	h := &holding{worker: w, plan: p, group: group, start: start, end: start + int64(p.For), stopping: -1}
@@ -66,16 +72,43 @@ func (h *holding) Expire(now int64) {
 	for sent := 0; len(h.conns) > 0 && h.nextBeat() <= min(now, h.end) && sent < messagesATurn; sent++ {
 		at := h.nextBeat()
 		if c := h.conns[h.beat%int64(len(h.conns))]; c.state == open {
+			h.pinged(c, at)
 			h.worker.ping(c, at)
 		}
 		h.beat++
 	}
-	if now >= h.end {
+	if h.worker.holding != h {
+		return // the last connection ended under its ping
+	}
+	switch {
+	case now < h.end, len(h.conns) > 0 && h.nextBeat() <= h.end && now < h.end+pongGrace:
+		h.arm()
+	case h.waiting > 0 && h.last == 0:
+		h.last = h.end + pongGrace
+		h.worker.loop.Arm(&h.timer, h.last)
+	default:
 		h.over = true
 		h.worker.check()
-		return
 	}
-	h.arm()
+}
+
+// pinged notes that c has a ping to answer.
+func (h *holding) pinged(c *conn, intended int64) {
+	if c.pingAt == 0 {
+		h.waiting++
+	}
+	c.pingAt = intended
+}
+
+// answered notes that c has answered its latest ping, or never will. An endpoint may
+// leave earlier ones unanswered (RFC 6455 section 5.5.3).
+func (h *holding) answered(c *conn) {
+	c.pingAt = 0
+	h.waiting--
+	if h.waiting == 0 && h.last != 0 {
+		h.over = true
+		h.worker.check()
+	}
 }
 
 // stopWait bounds the wait for the backend's last word on its pings.
@@ -141,5 +174,8 @@ func (h *holding) done() bool {
 		}
 	}
 	h.worker.loop.Disarm(&h.timer)
+	for _, c := range h.conns {
+		c.pingAt = 0
+	}
 	return true
 }

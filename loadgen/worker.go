@@ -283,6 +283,16 @@ func (c *conn) pong(payload []byte) {
 	sent := int64(binary.LittleEndian.Uint64(payload))
 	if now := c.worker.now; sent > 0 && sent <= now {
 		c.worker.rec.Record(Ping, now-sent)
+		if c.pingAt == sent {
+			c.worker.pingDone(c)
+		}
+	}
+}
+
+// pingDone is told that c has answered its latest ping, or has ended before.
+func (w *worker) pingDone(c *conn) {
+	if w.holding != nil && c.pingAt != 0 {
+		w.holding.answered(c)
 	}
 }
 

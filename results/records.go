@@ -52,8 +52,8 @@ type Figures struct {
 // Step is what happened in one execution of a step.
 type Step struct {
 	ID        string  `json:"id"`
-	Step      string  `json:"step"` // its kind
-	Group     string  `json:"group"`
+	Step      string  `json:"step"`      // its kind
+	Group     string  `json:"group"`     // empty: all, or none in particular (wait)
 	Iteration int     `json:"iteration"` // from 1; counts the passes of `repeat`
 	StartedS  float64 `json:"started_s"` // seconds after the trial's start
 	EndedS    float64 `json:"ended_s"`

@@ -209,6 +209,11 @@ func TestRun(t *testing.T) {
 	}
 	for _, trial := range d.Trials {
 		checkSmall(t, &trial, 50, 400)
+		for i, want := range []string{"main", "main", "", ""} { // hold and close are about all groups
+			if got := trial.Steps[i].Group; got != want {
+				t.Errorf("%s: step %s has group %q, want %q", trial.Target, trial.Steps[i].ID, got, want)
+			}
+		}
 		if got := trial.Resources["target"] == nil; got != (trial.Target == "direct") {
 			t.Errorf("%s: resources of the target are null: %v", trial.Target, got)
 		}

@@ -231,11 +231,3 @@ func (c *course) close(s *scenarios.Close) *loadgen.StepPlan {
 	}
 	return &loadgen.StepPlan{Group: s.Group, Close: p}
 }
-
-// groupName is what the record calls the group of a step.
-func groupName(p *loadgen.StepPlan) string {
-	if p.Group == "" {
-		return "main"
-	}
-	return p.Group
-}

@@ -83,7 +83,7 @@ func (t *tally) missing() {
 // step is the record of the step.
 func (t *tally) step(trialStart time.Time) results.Step {
 	seconds := func(ns int64) float64 { return float64(ns-trialStart.UnixNano()) / 1e9 }
-	s := results.Step{ID: t.plan.ID, Step: t.kind, Group: groupName(t.plan), Iteration: t.plan.Iteration,
+	s := results.Step{ID: t.plan.ID, Step: t.kind, Group: t.plan.Group, Iteration: t.plan.Iteration,
 		StartedS: seconds(t.start), EndedS: seconds(t.end), Note: t.note,
 		Figures: figures(&t.sum, t.peak, t.window)}
 	if p := t.plan.Send; p != nil {
