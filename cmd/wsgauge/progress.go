@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"wsgauge/internal/proc"
 	"wsgauge/internal/runner"
 	"wsgauge/results"
 )
@@ -16,8 +17,8 @@ import (
 // a pipe a line a step and a line a trial.
 type progress struct {
 	out      io.Writer
-	terminal bool
-	live     bool // the last thing written is a line to write over
+	terminal *os.File // nil: out is none
+	live     bool     // the last thing written is a line to write over
 	said     string
 	records  io.Writer // gets the line of each trial's record as it ends; nil: nobody
 	failed   error     // the first failure to write there
@@ -25,9 +26,9 @@ type progress struct {
 
 func newProgress(out io.Writer) *progress {
 	p := &progress{out: out}
-	if f, ok := out.(*os.File); ok {
-		if info, err := f.Stat(); err == nil {
-			p.terminal = info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+	if f, ok := out.(*os.File); ok && os.Getenv("TERM") != "dumb" {
+		if _, ok := proc.TerminalWidth(f); ok {
+			p.terminal = f
 		}
 	}
 	return p
@@ -38,23 +39,34 @@ func (p *progress) Status(s runner.Status) {
 	if s.Trials == 0 {
 		return
 	}
-	if !p.terminal {
+	if p.terminal == nil {
 		if line := fmt.Sprintf("[%d/%d] block %d, %s: %s", s.Trial, s.Trials, s.Block, s.Target, s.Step); s.Step != "" && line != p.said {
 			p.said = line
 			fmt.Fprintln(p.out, line)
 		}
 		return
 	}
-	parts := []string{fmt.Sprintf("[%d/%d] %s", s.Trial, s.Trials, s.Target)}
+	width, _ := proc.TerminalWidth(p.terminal) // it may have been resized, and may be gone
+	if width == 0 {
+		width = 80
+	}
+	fmt.Fprintf(p.out, "\r\x1b[K%s", liveLine(s, width))
+	p.live = true
+}
+
+// liveLine is the moment in a line that a terminal of so many columns does not wrap.
+// What matters most stands first, since the rest may be cut.
+func liveLine(s runner.Status, columns int) string {
+	parts := []string{fmt.Sprintf("[%d/%d] %s", s.Trial, s.Trials, s.Target), "about " + left(s.Left) + " left"}
 	if s.Step != "" {
 		parts = append(parts, s.Step)
 	}
 	parts = append(parts, fmt.Sprintf("%d open", s.Open))
-	if s.PerSecond > 0 {
-		parts = append(parts, fmt.Sprintf("%.0f msg/s", s.PerSecond), "p50 "+short(s.P50), "p99 "+short(s.P99))
-	}
 	if s.Failures > 0 {
 		parts = append(parts, fmt.Sprintf("%d failures", s.Failures))
+	}
+	if s.PerSecond > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f msg/s", s.PerSecond), "p50 "+short(s.P50), "p99 "+short(s.P99))
 	}
 	if s.TargetCPU >= 0 {
 		parts = append(parts, fmt.Sprintf("target %.0f%% CPU", 100*s.TargetCPU))
@@ -62,13 +74,12 @@ func (p *progress) Status(s runner.Status) {
 	if s.TargetBytes >= 0 {
 		parts = append(parts, fmt.Sprintf("%.0f MiB", float64(s.TargetBytes)/(1<<20)))
 	}
-	parts = append(parts, "about "+left(s.Left)+" left")
-	line := strings.Join(parts, " · ")
-	if r := []rune(line); len(r) > 99 {
-		line = string(r[:98]) + "…"
+	line := []rune(strings.Join(parts, " · "))
+	// The last column stays free: some terminals wrap once it is written.
+	if most := max(columns-1, 1); len(line) > most {
+		line = append(line[:most-1], '…')
 	}
-	fmt.Fprintf(p.out, "\r\x1b[K%s", line)
-	p.live = true
+	return string(line)
 }
 
 // TrialDone leaves a line that stays.

@@ -31,7 +31,10 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 		y.window = plan.Send.For
 	}
 	if kind != "" {
-		r.status(func(s *Status) { s.Step = plan.ID + " (" + kind + ")" })
+		r.status(func(s *Status) {
+			s.Step = plan.ID + " (" + kind + ")"
+			s.PerSecond, s.P50, s.P99 = 0, 0, 0 // of the step before
+		})
 		t.event(results.Event{Kind: "step_start", Step: plan.ID, Text: note})
 		if note != "" {
 			r.note(fmt.Sprintf("%s, step %s: %s", t.target.Name, plan.ID, note))

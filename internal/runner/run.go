@@ -63,8 +63,9 @@ type run struct {
 	tunnelsAdded int   // processes that tunnels have beyond what was asked; 0: none
 	memory       int64 // bytes that are available
 
-	mu   sync.Mutex // guards the watcher and now
+	mu   sync.Mutex // guards the watcher, now and end
 	now  Status
+	end  time.Time       // of the whole run, estimated when the present trial began
 	took []time.Duration // of the trials done
 	ioMu sync.Mutex
 	ioe  error // the first failure to write a record
@@ -266,8 +267,9 @@ func (r *run) trials(ctx context.Context) error {
 			}
 			number++
 			r.status(func(s *Status) {
+				r.end = time.Now().Add(r.left(total - number + 1))
 				*s = Status{Trial: number, Trials: total, Block: b + 1, Blocks: r.scenario.Blocks,
-					Target: name, TargetCPU: -1, TargetBytes: -1, Left: r.left(total - number + 1)}
+					Target: name, TargetCPU: -1, TargetBytes: -1}
 			})
 			begun := time.Now()
 			if err := r.runTrial(ctx, number, b+1, r.byName(name)); err != nil {
@@ -363,6 +365,7 @@ func (r *run) status(change func(*Status)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(&r.now)
+	r.now.Left = max(0, time.Until(r.end))
 	if r.Watcher != nil {
 		r.Watcher.Status(r.now)
 	}

@@ -305,7 +305,10 @@ func (t *trial) steps(ctx context.Context) error {
 	c := newCourse(t)
 	err := c.steps(ctx, t.run.scenario.Steps)
 	if err == nil {
-		t.run.status(func(s *Status) { s.Step = "closing" })
+		t.run.status(func(s *Status) {
+			s.Step = "closing"
+			s.PerSecond, s.P50, s.P99 = 0, 0, 0
+		})
 		err = c.finish(ctx)
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
