@@ -26,26 +26,32 @@ type scenarioFlags struct {
 	targets []string
 	blocks  int
 	agents  int
-	seed    int64
+	seed    uint64
 	set     []string
+	given   func(flag string) bool
 }
 
 func (f *scenarioFlags) add(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.targets, "targets", nil, "run only these targets, `a,b`")
 	c.Flags().IntVar(&f.blocks, "blocks", 0, "trials of each target (default: the scenario's)")
 	c.Flags().IntVar(&f.agents, "agents", 0, "generator processes (default: the scenario's)")
-	c.Flags().Int64Var(&f.seed, "seed", -1, "seed of orders and schedules (default: the scenario's)")
+	c.Flags().Uint64Var(&f.seed, "seed", 0, "seed of orders and schedules (default: the scenario's)")
 	c.Flags().StringArrayVar(&f.set, "set", nil, "give a param of the scenario a value, `name=value`; may be repeated")
+	f.given = c.Flags().Changed
 }
 
 func (f *scenarioFlags) load(name string) (*scenarios.Scenario, error) {
 	o := scenarios.Options{Targets: f.targets, Blocks: f.blocks, Agents: f.agents, Set: map[string]string{}}
-	if f.blocks < 0 || f.agents < 0 || f.seed < -1 {
-		return nil, usage(errors.New("--blocks, --agents and --seed must not be negative"))
+	for flag, n := range map[string]int{"blocks": f.blocks, "agents": f.agents} {
+		if f.given(flag) && n < 1 {
+			return nil, usage(fmt.Errorf("--%s %d: give 1 or more, or leave the flag out for the scenario's own number", flag, n))
+		}
 	}
-	if f.seed >= 0 {
-		seed := uint64(f.seed)
-		o.Seed = &seed
+	if f.given("targets") && len(f.targets) == 0 {
+		return nil, usage(errors.New("--targets: name at least one target, or leave the flag out for all"))
+	}
+	if f.given("seed") {
+		o.Seed = &f.seed
 	}
 	for _, pair := range f.set {
 		key, value, ok := strings.Cut(pair, "=")
