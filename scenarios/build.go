@@ -2,9 +2,11 @@ package scenarios
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // builder turns raw values into a scenario and reports what only several of them
@@ -36,6 +38,7 @@ func build(raw *rawScenario, m *mistakes) *Scenario {
 	if n := raw.Backend.Instances; n.v > 1 {
 		b.oneBackend(raw.Steps, n.mark)
 	}
+	b.checkLength(s.Steps)
 	for _, t := range raw.Expect {
 		b.expectation(s, t)
 	}
@@ -49,6 +52,33 @@ func (b *builder) oneBackend(steps stepList, at mark) {
 			b.add(at, "leave it out, or make the pattern echo or push", "instances: the broadcast on line %d needs one backend, which has every client", steps[i].mark.line)
 		}
 		b.oneBackend(steps[i].Repeat.Steps, at)
+	}
+}
+
+// longestTrial bounds the steps of one trial together: as long as one duration may
+// be. More is a slip, such as a repeat within a repeat.
+const longestTrial = 366 * 24 * time.Hour
+
+// checkLength reports the step with which a trial becomes absurdly long, the
+// innermost one that is too long by itself.
+func (b *builder) checkLength(steps []Step) {
+	sum := time.Duration(0)
+	for i := range steps {
+		one := steps[i].length()
+		if sum += min(one, longestTrial); one <= longestTrial && sum <= longestTrial {
+			continue
+		}
+		if r := steps[i].Repeat; r != nil && lengthOf(r.Steps) > longestTrial {
+			b.checkLength(r.Steps)
+			return
+		}
+		length := lengthOf(steps[:i+1])
+		total := fmt.Sprintf("%.0f days", length.Hours()/24)
+		if length == math.MaxInt64 {
+			total = "more than 292 years"
+		}
+		b.add(b.steps[steps[i].ID], "make it shorter, or repeat less often", "with this step one trial takes %s; %d days are the most", total, int(longestTrial.Hours()/24))
+		return
 	}
 }
 

@@ -62,11 +62,10 @@ func check(s streams, name string, flags scenarioFlags) error {
 		return err
 	}
 	fmt.Fprintf(s.out, "%s: %s\n\n", sc.Name, sc.About)
-	total := time.Duration(p.Trials) * p.Each
-	fmt.Fprintf(s.out, "%d trials of about %v: %d blocks of %d targets, about %v in all\n", p.Trials,
-		p.Each.Round(100*time.Millisecond), sc.Blocks, len(p.Targets), total.Round(time.Second))
-	fmt.Fprintf(s.out, "at most %d connections at once, from %d agent%s; agents on CPU %s, backend on %s, target on %s\n",
-		p.MaxOpen, p.Agents, plural(p.Agents), p.Placement.Agents, p.Placement.Backend, p.Placement.Target)
+	fmt.Fprintf(s.out, "%s of about %s: %s of %s, about %s in all\n", counted(p.Trials, "trial"), about(p.Each, 100*time.Millisecond),
+		counted(sc.Blocks, "block"), counted(len(p.Targets), "target"), about(p.Total, time.Second))
+	fmt.Fprintf(s.out, "at most %s at once, from %s; agents on CPU %s, backend on %s, target on %s\n",
+		counted(p.MaxOpen, "connection"), counted(p.Agents, "agent"), p.Placement.Agents, p.Placement.Backend, p.Placement.Target)
 	if p.Spread != "" {
 		fmt.Fprintln(s.out, p.Spread)
 	}
@@ -76,7 +75,11 @@ func check(s streams, name string, flags scenarioFlags) error {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", t.Name, t.Kind, t.Version)
 	}
 	for _, t := range p.Skipped {
-		fmt.Fprintf(w, "  %s\tskipped\t%s; install it: %s\n", t.Name, t.Reason, t.Remedy)
+		why := t.Reason
+		if t.Remedy != "" {
+			why += "; " + t.Remedy
+		}
+		fmt.Fprintf(w, "  %s\tskipped\t%s\n", t.Name, why)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -95,9 +98,18 @@ func check(s streams, name string, flags scenarioFlags) error {
 	return nil
 }
 
-func plural(n int) string {
-	if n == 1 {
-		return ""
+// about writes an estimate: hours mean nothing to people once they are many.
+func about(d, unit time.Duration) string {
+	if d >= 72*time.Hour {
+		return fmt.Sprintf("%.0f days", d.Hours()/24)
 	}
-	return "s"
+	return d.Round(unit).String()
+}
+
+// counted is a number of things: "1 block", "3 blocks".
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

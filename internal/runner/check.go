@@ -12,6 +12,7 @@ type Plan struct {
 	Order     [][]string
 	Trials    int
 	Each      time.Duration // one trial, estimated
+	Total     time.Duration // all of them
 	Targets   []results.TargetInfo
 	Skipped   []results.SkippedTarget
 	Shortages []Shortage
@@ -30,7 +31,8 @@ func Check(s *scenarios.Scenario, executable string) (*Plan, error) {
 	if err := r.survey(); err != nil {
 		return nil, err
 	}
-	return &Plan{Order: r.record.Order, Trials: s.Blocks * len(r.targets), Each: s.Duration() + startUp,
+	trials, each := s.Blocks*len(r.targets), s.Duration()+startUp
+	return &Plan{Order: r.record.Order, Trials: trials, Each: each, Total: times(trials, each),
 		Targets: r.record.Targets, Skipped: r.record.Skipped, Shortages: r.shortages(),
 		Placement: r.record.Placement, MaxOpen: s.MaxOpen(), Agents: r.spread.agents,
 		Spread: r.spreadNote()}, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -294,13 +295,22 @@ func (r *run) byName(name string) *chosen {
 // the scenario's own times before.
 func (r *run) left(n int) time.Duration {
 	if len(r.took) == 0 {
-		return time.Duration(n) * (r.scenario.Duration() + startUp)
+		return times(n, r.scenario.Duration()+startUp)
 	}
 	var sum time.Duration
 	for _, d := range r.took {
 		sum += d
 	}
-	return time.Duration(n) * sum / time.Duration(len(r.took))
+	return times(n, sum/time.Duration(len(r.took)))
+}
+
+// times is n times d, the longest duration at most: many trials of a year would not
+// fit.
+func times(n int, d time.Duration) time.Duration {
+	if d > 0 && time.Duration(n) > math.MaxInt64/d {
+		return math.MaxInt64
+	}
+	return time.Duration(n) * d
 }
 
 // startUp is what starting and stopping the processes of a trial takes, roughly.
