@@ -26,6 +26,10 @@ type Run struct {
 	Skipped   []SkippedTarget `json:"skipped"`
 	Expect    []string        `json:"expect"`
 	Verdicts  []Verdict       `json:"verdicts"`
+
+	// Params are the values that the scenario was run with, those of the command line
+	// included.
+	Params map[string]string `json:"params,omitempty"`
 }
 
 // Tool is the wsgauge that made the run.

@@ -1,16 +1,21 @@
 package scenarios
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Options are what the command line says in place of the file. Zero values leave
@@ -120,6 +125,7 @@ func Parse(path string, src []byte, o Options) (*Scenario, error) {
 	d.checkParams(root)
 	s := build(&raw, m)
 	s.Params, s.Path, s.Source = d.paramValues(), path, slices.Clone(src)
+	s.Overrides = o.flags()
 	s.override(o, m)
 	if len(m.found) > 0 {
 		return nil, m.sorted()
@@ -139,6 +145,60 @@ func (m *mistakes) sorted() Errors {
 		return a.Column - b.Column
 	})
 	return m.found
+}
+
+// AsRun is the file as it was run: its text, below a comment that gives the command
+// line's values, if there were any. With the flags named there it is the same run
+// again.
+func (s *Scenario) AsRun() []byte {
+	if len(s.Overrides) == 0 {
+		return slices.Clone(s.Source)
+	}
+	mark, text := []byte("\ufeff"), s.Source
+	text, marked := bytes.CutPrefix(text, mark)
+	var b bytes.Buffer
+	if marked {
+		b.Write(mark)
+	}
+	fmt.Fprintf(&b, "# This was run with: %s\n", strings.Join(s.Overrides, " "))
+	b.Write(text)
+	return b.Bytes()
+}
+
+// flags are the options as a shell takes them, in a fixed order.
+func (o *Options) flags() []string {
+	var all []string
+	add := func(flag, value string) { all = append(all, "--"+flag, shellWord(value)) }
+	for _, name := range slices.Sorted(maps.Keys(o.Set)) {
+		add("set", name+"="+o.Set[name])
+	}
+	if len(o.Targets) > 0 {
+		add("targets", strings.Join(o.Targets, ","))
+	}
+	if o.Blocks > 0 {
+		add("blocks", strconv.Itoa(o.Blocks))
+	}
+	if o.Agents > 0 {
+		add("agents", strconv.Itoa(o.Agents))
+	}
+	if o.Seed != nil {
+		add("seed", strconv.FormatUint(*o.Seed, 10))
+	}
+	return all
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=,@%+-]+$`)
+
+// shellWord quotes what a shell would take apart, and what would end a comment or a
+// YAML file's text: control characters are written as $'\n' writes them.
+func shellWord(word string) string {
+	switch {
+	case plainWord.MatchString(word):
+		return word
+	case !strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return "$'" + strings.ReplaceAll(strings.Trim(strconv.QuoteToASCII(word), `"`), "'", `\'`) + "'"
 }
 
 // override puts the command line's values in place of the file's.

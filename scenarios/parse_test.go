@@ -345,3 +345,31 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// What a run directory keeps says which values were others, and is still the same
+// scenario.
+func TestAsRun(t *testing.T) {
+	const file = "name: x\nparams: {n: 40, word: y}\ntargets: [direct, tunnel]\nsteps:\n  - connect: {connections: $n, path: /$word}\n"
+	seed := uint64(7)
+	o := Options{Set: map[string]string{"word": "it's-here", "n": "12"}, Targets: []string{"direct"}, Blocks: 2, Agents: 3, Seed: &seed}
+	s, err := Parse("x.yaml", []byte(file), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `# This was run with: --set n=12 --set 'word=it'\''s-here' --targets direct --blocks 2 --agents 3 --seed 7` + "\n"
+	if got := string(s.AsRun()); got != want+file {
+		t.Errorf("got\n%s", got)
+	}
+	again, err := Parse("x.yaml", s.AsRun(), o)
+	if err != nil || again.Steps[0].Connect.Connections != 12 || again.Blocks != 2 {
+		t.Errorf("run again: %+v, %v", again, err)
+	}
+	if s, err := Parse("x.yaml", []byte(file), Options{}); err != nil || string(s.AsRun()) != file {
+		t.Errorf("without flags it is not the file: %v", err)
+	}
+	for word, want := range map[string]string{"a b": "'a b'", "": "''", "a\nb": `$'a\nb'`, "it's\t": `$'it\'s\t'`, "\u2028": `$'\u2028'`} {
+		if got := shellWord(word); got != want {
+			t.Errorf("%q is written %s, want %s", word, got, want)
+		}
+	}
+}

@@ -21,6 +21,8 @@ type Scenario struct {
 	// Source is the file as read, Path where from ("quickstart" for a shipped one).
 	Source []byte
 	Path   string
+	// Overrides are the flags that took the place of the file's values: "--set n=12".
+	Overrides []string
 }
 
 // Backend is the echo server behind every target.

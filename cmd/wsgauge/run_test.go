@@ -201,7 +201,9 @@ expect:
 `
 
 func TestRun(t *testing.T) {
-	r := start(t, small, "--blocks", "2")
+	text := strings.Replace(small, "steps:", "params: {n: 70}\nsteps:", 1)
+	text = strings.Replace(text, "connections: 50", "connections: $n", 1)
+	r := start(t, text, "--blocks", "2", "--set", "n=50")
 	r.passed(time.Minute)
 	d := r.records()
 	if len(d.Trials) != 4 || d.Run.Status != "complete" || len(d.Problems) != 0 {
@@ -222,6 +224,9 @@ func TestRun(t *testing.T) {
 		if info, err := os.Stat(filepath.Join(r.dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if !strings.HasPrefix(string(d.Scenario), "# This was run with: --set n=50 --blocks 2\n\nname: small") || d.Run.Params["n"] != "50" {
+		t.Errorf("params %v, and the scenario\n%s", d.Run.Params, d.Scenario)
 	}
 	if len(d.Run.Verdicts) != 2 {
 		t.Errorf("verdicts %+v, want one for each target", d.Run.Verdicts)

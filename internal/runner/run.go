@@ -98,7 +98,7 @@ func Run(ctx context.Context, o Options) (*results.Run, error) {
 		return nil, err
 	}
 	defer r.dir.Close()
-	if err := errors.Join(r.dir.ScenarioFile(o.Scenario.Source), r.dir.WriteRun(&r.record)); err != nil {
+	if err := errors.Join(r.dir.ScenarioFile(o.Scenario.AsRun()), r.dir.WriteRun(&r.record)); err != nil {
 		return nil, err
 	}
 	err = r.withParts(ctx, func() error { return r.trials(ctx) })
@@ -233,6 +233,7 @@ func (r *run) survey() error {
 	r.record.Limits = results.Limits{NofileSoft: r.limits.NofileSoft, NofileHard: r.limits.NofileHard,
 		Nproc: r.limits.Nproc, PidMax: r.limits.PidMax}
 	r.record.Placement = r.layout.record(r.targets)
+	r.record.Params = s.Params
 	r.record.Seed, r.record.Agents, r.record.Blocks = s.Seed, r.spread.agents, s.Blocks
 	r.record.Expect = s.Expect
 	r.record.Order = order(s.Seed, s.Blocks, r.targets)
