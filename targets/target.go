@@ -74,13 +74,22 @@ type Target interface {
 // MissingError says that a target cannot run here, and what would mend it.
 type MissingError struct {
 	What   string // "Apache httpd", "Apache's mod_proxy"
-	Remedy string // "apt-get install apache2-bin"
+	Why    string // "cannot be used: ..."; empty: it was not found
+	Remedy string // "apt-get install apache2-bin"; empty: none is known
+}
+
+// Reason says what is missing, without the remedy.
+func (e *MissingError) Reason() string {
+	if e.Why == "" {
+		return e.What + " was not found"
+	}
+	return e.What + " " + e.Why
 }
 
 // Error names what is missing and the remedy.
 func (e *MissingError) Error() string {
 	if e.Remedy == "" {
-		return fmt.Sprintf("%s was not found", e.What)
+		return e.Reason()
 	}
-	return fmt.Sprintf("%s was not found (install it: %s)", e.What, e.Remedy)
+	return fmt.Sprintf("%s (to mend it: %s)", e.Reason(), e.Remedy)
 }

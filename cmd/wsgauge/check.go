@@ -75,7 +75,7 @@ func check(s streams, name string, flags scenarioFlags) error {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", t.Name, t.Kind, t.Version)
 	}
 	for _, t := range p.Skipped {
-		why := t.Reason
+		why := strings.Join(strings.Fields(t.Reason), " ")
 		if t.Remedy != "" {
 			why += "; " + t.Remedy
 		}
@@ -92,7 +92,13 @@ func check(s streams, name string, flags scenarioFlags) error {
 		}
 		fmt.Fprintf(s.out, "\n%s: %s\n", kind, l)
 	}
-	if fatal {
+	for _, f := range p.Faults {
+		fmt.Fprintf(s.out, "\nimpossible here: %s\n", f)
+	}
+	switch {
+	case len(p.Faults) > 0:
+		return errors.New("this machine cannot do what the scenario asks")
+	case fatal:
 		return errors.New("this machine's limits are too low for the scenario")
 	}
 	return nil

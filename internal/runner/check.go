@@ -16,6 +16,7 @@ type Plan struct {
 	Targets   []results.TargetInfo
 	Skipped   []results.SkippedTarget
 	Shortages []Shortage
+	Faults    []string // what else of the scenario cannot be done here
 	Placement results.Placement
 	MaxOpen   int
 	Agents    int
@@ -33,7 +34,7 @@ func Check(s *scenarios.Scenario, executable string) (*Plan, error) {
 	}
 	trials, each := s.Blocks*len(r.targets), s.Duration()+startUp
 	return &Plan{Order: r.record.Order, Trials: trials, Each: each, Total: times(trials, each),
-		Targets: r.record.Targets, Skipped: r.record.Skipped, Shortages: r.shortages(),
+		Targets: r.record.Targets, Skipped: r.record.Skipped, Shortages: r.shortages(), Faults: r.faults(),
 		Placement: r.record.Placement, MaxOpen: s.MaxOpen(), Agents: r.spread.agents,
 		Spread: r.spreadNote()}, nil
 }

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"wsgauge/internal/bus"
 	"wsgauge/internal/proc"
 	"wsgauge/targets/apache"
 )
@@ -26,22 +28,92 @@ func (s Shortage) String() string {
 	return fmt.Sprintf("%s: %d needed, the limit is %d; %s", s.What, s.Need, s.Have, s.Remedy)
 }
 
-// preflight compares what the scenario asks with what the machine allows, before
-// anything is started.
+// preflight compares what was asked with what the machine allows, before anything
+// is started. All that is in the way is one error.
 func (r *run) preflight() error {
-	var fatal []string
-	for _, s := range r.shortages() {
-		if s.Fatal {
-			fatal = append(fatal, s.String())
-		} else {
+	faults := r.faults()
+	faults = append(faults, r.placeFaults()...)
+	for i, s := range slices.DeleteFunc(r.shortages(), func(s Shortage) bool {
+		if !s.Fatal {
 			r.note("preflight: " + s.String())
 		}
+		return !s.Fatal
+	}) {
+		if i == 0 {
+			faults = append(faults, "this machine's limits are too low for the scenario; what binds first:")
+		}
+		faults = append(faults, s.String())
 	}
-	if len(fatal) > 0 {
-		return fmt.Errorf("preflight: this machine's limits are too low for the scenario; nothing was started. What binds first:\n  %s",
-			strings.Join(fatal, "\n  "))
+	if len(faults) > 0 {
+		return fmt.Errorf("preflight: nothing was started:\n  %s", strings.Join(faults, "\n  "))
 	}
 	return nil
+}
+
+// faults lists what of the scenario cannot be done here, limits apart.
+func (r *run) faults() []string {
+	var out []string
+	cpus := func(whose, list string) {
+		if err := usableCPUs(list, proc.AvailableCPUs()); err != nil {
+			out = append(out, whose+": "+err.Error())
+		}
+	}
+	cpus("agents", r.scenario.Agents.CPUs)
+	for _, t := range r.targets {
+		cpus("target "+t.Name, t.CPUs)
+	}
+	return out
+}
+
+// usableCPUs wants every CPU of a list: the kernel would silently leave out those
+// that are not there, and the record would name them.
+func usableCPUs(list string, available []int) error {
+	if list == "" {
+		return nil
+	}
+	asked, err := proc.ParseCPUs(list)
+	if err != nil {
+		return err
+	}
+	for _, cpu := range asked {
+		if !slices.Contains(available, cpu) {
+			return fmt.Errorf("cpus %q: CPU %d cannot be used here, this process may run on %s", list, cpu, proc.FormatCPUs(available))
+		}
+	}
+	return nil
+}
+
+// placeFaults lists what is wrong with the places that the run is to use: where
+// temporary files go, where the records go, and the bus.
+func (r *run) placeFaults() []string {
+	var out []string
+	dir, err := os.MkdirTemp("", "wsgauge-preflight-")
+	if err == nil {
+		err = os.Remove(dir)
+	}
+	if err != nil {
+		out = append(out, fmt.Sprintf("temporary files: %v; TMPDIR names another place", err))
+	}
+	if slices.ContainsFunc(r.targets, func(t *chosen) bool { return t.Apache != nil }) {
+		for what, path := range map[string]string{"--out": r.Out, "TMPDIR": os.TempDir()} {
+			if path, err = filepath.Abs(path); err == nil {
+				err = apache.CheckPath(path)
+			}
+			if err != nil {
+				out = append(out, what+": "+err.Error())
+			}
+		}
+	}
+	if r.NATS != "" {
+		conn, err := bus.Connect(r.NATS, "wsgauge preflight")
+		if err == nil {
+			err = conn.Close()
+		}
+		if err != nil {
+			out = append(out, fmt.Sprintf("--nats: %v; leave the flag out to use a bus of the run's own", err))
+		}
+	}
+	return out
 }
 
 // shortages lists the limits that are too low, the one that binds first before the

@@ -154,7 +154,7 @@ func (r *run) choose() error {
 				return fmt.Errorf("target %s: %w", t.Name, err)
 			}
 			r.record.Skipped = append(r.record.Skipped, results.SkippedTarget{Name: t.Name,
-				Reason: missing.What + " was not found", Remedy: missing.Remedy})
+				Reason: missing.Reason(), Remedy: missing.Remedy})
 			r.note(fmt.Sprintf("target %s is skipped: %v", t.Name, err))
 			continue
 		case err != nil:

@@ -264,9 +264,18 @@ func (c *configuration) checkValues() error {
 		return fmt.Errorf("hostname_lookups %q: on, off or double is meant", c.HostnameLookups)
 	}
 	for _, path := range []string{c.site.Dir, c.site.LogDir, c.load.dir} {
-		if strings.ContainsAny(path, "\"\\\n") || strings.Contains(path, "${") {
-			return fmt.Errorf("the path %q holds a character that Apache's configuration gives a meaning to (choose another directory)", path)
+		if err := CheckPath(path); err != nil {
+			return err
 		}
 	}
 	return checkExtra(c.Extra)
+}
+
+// CheckPath refuses a path that cannot stand in a configuration file: between quotes
+// a space is one, but a quote, a backslash or a ${ has a meaning of its own.
+func CheckPath(path string) error {
+	if strings.ContainsAny(path, "\"\\\n\r") || strings.Contains(path, "${") {
+		return fmt.Errorf("the path %q holds a character that Apache's configuration gives a meaning to (choose another directory)", path)
+	}
+	return nil
 }

@@ -80,12 +80,18 @@ func (h host) find(path string) (server, error) {
 		if err != nil {
 			return server{}, fmt.Errorf("looking for Apache httpd at %s: %w", path, err)
 		}
+		missing := &targets.MissingError{What: "the Apache httpd of `server: " + path + "`",
+			Remedy: "give the path of a build's httpd, or leave server out to use the one installed"}
 		if _, err := os.Stat(abs); err != nil {
-			return server{}, &targets.MissingError{What: "the Apache httpd of `server: " + path + "`"}
+			return server{}, missing
 		}
 		s, err := ask(abs)
+		if err != nil {
+			missing.Why = "cannot be used: " + err.Error()
+			return server{}, missing
+		}
 		s.given = true
-		return s, err
+		return s, nil
 	}
 	var refused error // the reason why the first candidate will not do
 	for _, candidate := range h.candidates() {
@@ -98,7 +104,7 @@ func (h host) find(path string) (server, error) {
 		}
 	}
 	if refused != nil {
-		return server{}, refused
+		return server{}, &targets.MissingError{What: "Apache httpd", Why: "cannot be used: " + refused.Error(), Remedy: h.remedy("")}
 	}
 	return server{}, &targets.MissingError{What: "Apache httpd", Remedy: h.remedy("")}
 }

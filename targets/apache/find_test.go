@@ -71,7 +71,19 @@ func TestNoServer(t *testing.T) {
 		t.Errorf("mod_ssl is in %q", got)
 	}
 	_, err := (&Target{config: scenarios.Apache{Server: "/nowhere/httpd"}, host: bare(t, debian)}).Find()
-	wantMissing(t, err, "/nowhere/httpd", "")
+	const another = "give the path of a build's httpd, or leave server out to use the one installed"
+	wantMissing(t, err, "/nowhere/httpd", another)
+	plain := filepath.Join(t.TempDir(), "plain")
+	if err := os.WriteFile(plain, []byte("no program"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, why := range map[string]string{plain: "permission denied", "/bin/true": "its answer names no version", fakeServer(t, t.TempDir(), "2.4.41", ""): "2.4.48 or newer"} {
+		_, err := (&Target{config: scenarios.Apache{Server: path}, host: bare(t, debian)}).Find()
+		wantMissing(t, err, path, another)
+		if !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want %q", path, err, why)
+		}
+	}
 }
 
 func TestServersThatWillNotDo(t *testing.T) {
@@ -129,7 +141,7 @@ func TestModulesCompiledIn(t *testing.T) {
 		t.Errorf("event on a prefork build: %v", err)
 	}
 	_, err = h.modules(s, needed("prefork", true))
-	wantMissing(t, err, "Apache's mod_slotmem_shm (not compiled in, and no directory of modules)", "apt-get install apache2-bin")
+	wantMissing(t, err, "Apache's mod_slotmem_shm (not compiled in, and no directory of modules)", "apt-get install --reinstall apache2-bin")
 }
 
 // A copy of the real server with a directory of modules of its own, from which
@@ -176,7 +188,7 @@ func TestMissingModule(t *testing.T) {
 			Listen: netip.MustParseAddrPort("127.0.0.1:9"), Backends: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:10")},
 			Dir: t.TempDir(), LogDir: t.TempDir(),
 		})
-		wantMissing(t, err, what, "apt-get install apache2-bin")
+		wantMissing(t, err, what, "apt-get install --reinstall apache2-bin")
 	}
 }
 

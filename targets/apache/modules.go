@@ -104,6 +104,11 @@ func (h host) remedy(module string) string {
 	}
 	switch {
 	case is("debian", "ubuntu"):
+		if module != "" {
+			// The server is there, so the package is installed, and installing it again
+			// would change nothing: a file of it was lost.
+			return "apt-get install --reinstall apache2-bin"
+		}
 		return "apt-get install apache2-bin"
 	case is("rhel", "fedora", "centos", "rocky", "almalinux", "amzn"):
 		if module == "ssl" {
