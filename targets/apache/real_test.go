@@ -145,12 +145,37 @@ func start(t *testing.T, a scenarios.Apache, backends ...*backend) *running {
 		t.Fatal(err)
 	}
 	go func() { r.ended <- r.cmd.Wait() }()
+	guard(t, r.cmd.Process.Pid, dir)
 	t.Cleanup(func() { r.stop(t) })
 	eventually(t, "the server to stand", func() (bool, string) {
 		processes, threads := r.count(t)
 		return r.Settled(processes, threads) && canDial(r.Addrs[0]), fmt.Sprintf("%d processes, %d threads", processes, threads)
 	})
 	return r
+}
+
+// guard starts a shell that ends a process group and removes a directory when this
+// process is killed: the server's parent is told of our death by the kernel
+// (Pdeathsig), but its children live on. It ends when the test does.
+func guard(t *testing.T, pgid int, dir string) {
+	t.Helper()
+	cmd := exec.Command("/bin/sh", "-c", `read bye || { kill -s KILL -- "-$1"; rm -rf "$2"; }`, "guard", fmt.Sprint(pgid), dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what kills us is not meant for it
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := io.WriteString(alive, "bye\n"); err != nil {
+			t.Errorf("the guard has gone: %v", err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the guard: %v", err)
+		}
+	})
 }
 
 func (r *running) stop(t *testing.T) {
