@@ -12,21 +12,21 @@ func (c *conn) answered(a *assembly) {
 	}
 	switch {
 	case sound && id.conn == c.number && m == nil && id.seq < c.seq:
-		w.fail("duplicated", c, "an answer that had come already")
+		w.rec.Fail("duplicated")
 		return
 	case m == nil:
-		w.fail("corrupt", c, "a message that was never sent")
+		w.rec.Fail("corrupt")
 		w.rec.Counts.Corrupt++
 		return
 	case a.length != int(m.size), a.short() && !a.isShort(w.filler, identity{m.seq, c.number, m.wall}),
 		!a.short() && (!sound || id != identity{m.seq, c.number, m.wall}):
-		w.fail("corrupt", c, "an answer that is not what was sent")
+		w.rec.Fail("corrupt")
 		w.rec.Counts.Corrupt++
 		c.take(before, m, false)
 		return
 	}
 	if before != nil {
-		w.fail("reordered", c, "an answer that came before an earlier one's")
+		w.rec.Fail("reordered")
 	}
 	c.take(before, m, true)
 }

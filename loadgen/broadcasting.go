@@ -26,7 +26,7 @@ func (c *conn) delivered(a *assembly) {
 	w := c.worker
 	id, known := a.origin()
 	if !known {
-		w.fail("corrupt", c, "a broadcast that is not what was sent")
+		w.rec.Fail("corrupt")
 		w.rec.Counts.Corrupt++
 		return
 	}

@@ -156,7 +156,7 @@ func (c *conn) feed(p []byte) {
 	// connection, and may say why before it does.
 	w := c.worker
 	if c.state == open {
-		w.fail("protocol_error", c, broken.Error())
+		w.rec.Fail("protocol_error")
 		c.lost()
 	}
 	w.frame = wire.AppendClose(w.frame[:0], broken.Code, "", w.mask())
@@ -299,7 +299,7 @@ func (c *conn) countPeerEnd(class string) {
 	w.rec.Record(IdleBeforeClose, evloop.Now()-c.lastByte)
 	c.lost()
 	if w.sending != nil && w.sending.covers(c) {
-		w.fail("ended_in_send", c, class)
+		w.rec.Fail("ended_in_send")
 	}
 }
 

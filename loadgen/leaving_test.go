@@ -124,3 +124,24 @@ func TestQuitDuringOtherSteps(t *testing.T) {
 		}
 	})
 }
+
+// Loads without a schedule of their own end as well.
+func TestQuitDuringOtherLoads(t *testing.T) {
+	for name, change := range map[string]func(*SendPlan){
+		"closed loop": func(p *SendPlan) { p.Closed, p.Rate = true, 0 },
+		"push":        func(p *SendPlan) { p.Pattern = "push" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := startRig(t, 1, 2, echoServer(t))
+			r.connect(20)
+			p := sendFor(20, time.Minute)
+			change(p.Send)
+			c := r.quitDuring(p, 400*time.Millisecond).Counts
+			t.Logf("%+v", c)
+			if c.Sent+c.Received == 0 || name == "closed loop" && c.Sent != c.Answered+c.Unanswered {
+				t.Errorf("%+v", c)
+			}
+			allClosed(t, &c, 20)
+		})
+	}
+}

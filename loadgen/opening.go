@@ -208,7 +208,7 @@ func (c *conn) upgradeBytes(p []byte) {
 func (c *conn) failOpening(class string) {
 	w, o := c.worker, c.opening
 	if !o.decided {
-		w.fail(class, c, "")
+		w.rec.Fail(class)
 		o.decided = true
 		w.decided(c)
 		if o.step != nil && o.plan.OnTimeout == "keep" && (class == "upgrade_stall" || class == "tls_stall" || class == "dial_timeout") {

@@ -142,11 +142,11 @@ func (p *pushed) take(c *conn, a *assembly) {
 	fresh := p.first || id.seq > p.lastSeq || p.lastAt == 0
 	switch {
 	case known && id.conn == c.number && !fresh:
-		w.fail("duplicated", c, "a pushed message that had come already")
+		w.rec.Fail("duplicated")
 		return
 	case !known || id.conn != c.number || !p.look(uint64(id.seq), nil) || a.length != p.due.Size ||
 		c.ask.shared && id.intended != p.push.Start+p.due.At:
-		w.fail("corrupt", c, "a message that the backend was not ordered to push")
+		w.rec.Fail("corrupt")
 		w.rec.Counts.Corrupt++
 		w.rec.Counts.Received++
 		p.got++

@@ -122,7 +122,7 @@ func (c *conn) tlsEnded(e *tlsconn.Error) {
 		c.failOpening("tls_failed")
 	default:
 		if c.state == open {
-			w.fail("tls_failed", c, e.Error())
+			w.rec.Fail("tls_failed")
 			c.lost()
 		}
 		c.end("closed_by_us") // the alert is out

@@ -169,9 +169,6 @@ func (w *worker) decided(c *conn) {
 	}
 }
 
-// fail counts a failure.
-func (w *worker) fail(class string, _ *conn, _ string) { w.rec.Fail(class) }
-
 // broken keeps the first error of the loop itself, which the agent reports.
 func (w *worker) broken(err error) {
 	if w.err == nil {
