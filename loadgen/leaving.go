@@ -32,6 +32,9 @@ func (w *worker) abandon(now int64) {
 		s := w.sending
 		s.idle, s.asking, s.orders = nil, nil, nil
 		s.more, s.sentAll, s.finish = false, true, min(s.finish, now)
+		if s.plan.Pattern == "push" {
+			s.unaskAll()
+		}
 		s.drain(now)
 	case w.holding != nil:
 		w.holding.over = true

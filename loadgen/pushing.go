@@ -192,6 +192,9 @@ func (s *sending) settlePushes(now int64) {
 	for _, p := range s.streams {
 		after := int64(0) // due when the connection was gone
 		p.look(1<<63, func(d order.Due) bool {
+			if s.start+d.At >= s.finish {
+				return false // the step was given up before
+			}
 			if d.Counts && p.gone != 0 && s.start+d.At > p.gone {
 				after++
 			}

@@ -234,6 +234,11 @@ func (s *sending) settle(now int64) {
 	} else {
 		s.settleBroadcasts()
 	}
+	s.unaskAll()
+}
+
+// unaskAll ends what the connections have ordered.
+func (s *sending) unaskAll() {
 	for _, c := range s.group.conns {
 		if c != nil && c.ask != nil && c.state == open && !c.ask.stopping {
 			s.worker.unask(c)
