@@ -48,6 +48,11 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
+ROUNDS ?= 5
+.PHONY: bench-memory
+bench-memory: build ## memory of idle connections: agent and tunnel (ROUNDS=5)
+	$(GO) run ./loadgen/bench -rounds $(ROUNDS) memory
+
 .PHONY: dist
 dist: ## static binaries for amd64 and arm64 in dist/
 	@mkdir -p dist
