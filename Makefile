@@ -53,6 +53,14 @@ ROUNDS ?= 5
 bench-memory: build ## memory of idle connections: agent and tunnel (ROUNDS=5)
 	$(GO) run ./loadgen/bench -rounds $(ROUNDS) memory
 
+.PHONY: bench-engine
+bench-engine: setup-bench build ## CPU and system calls a message against a bare C client; opening rate
+	$(GO) run ./loadgen/bench -rounds $(ROUNDS) engine
+
+.PHONY: setup-bench
+setup-bench: ## install gcc when it is missing and that is permitted
+	@scripts/install.sh gcc gcc "the C compiler of the bare client (bench-engine)" gcc libc6-dev
+
 .PHONY: dist
 dist: ## static binaries for amd64 and arm64 in dist/
 	@mkdir -p dist

@@ -96,48 +96,48 @@ func (a *agent) next(ctx context.Context, within time.Duration) (loadgen.Message
 	}
 }
 
-// step has the agent execute a step and returns what happened in it. A failure of any
-// class is an error: what it left out was not measured.
-func (a *agent) step(ctx context.Context, p loadgen.StepPlan) (*loadgen.Recorder, error) {
+// step has the agent execute a step and returns what happened in it, and how long it
+// took. A failure of any class is an error: what it left out was not measured.
+func (a *agent) step(ctx context.Context, p loadgen.StepPlan) (*loadgen.Recorder, time.Duration, error) {
 	a.serial++
 	p.Serial, p.Group, p.StartAt = a.serial, group, time.Now().Add(100*time.Millisecond).UnixNano()
 	if err := a.send(loadgen.Command{Step: &p}); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	sum := &loadgen.Recorder{}
 	for {
 		m, err := a.next(ctx, 30*time.Second)
 		if err != nil {
-			return nil, fmt.Errorf("step %s: %w", p.ID, err)
+			return nil, 0, fmt.Errorf("step %s: %w", p.ID, err)
 		}
 		if m.Interval != nil {
 			if err := sum.Add(m.Interval); err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 		}
 		if m.Step == nil {
 			continue
 		}
 		for class, n := range sum.Counts.Failures {
-			return nil, fmt.Errorf("step %s: %d × %s; a benchmark with failures measures nothing", p.ID, n, class)
+			return nil, 0, fmt.Errorf("step %s: %d × %s; a benchmark with failures measures nothing", p.ID, n, class)
 		}
-		return sum, nil
+		return sum, time.Duration(m.Step.EndedAt - m.Step.StartedAt), nil
 	}
 }
 
 // connect opens connections first … first+n-1, all of them or it fails.
-func (a *agent) connect(ctx context.Context, first, n int, rate float64) (*loadgen.Recorder, error) {
-	sum, err := a.step(ctx, loadgen.StepPlan{ID: "connect", Connect: &loadgen.ConnectPlan{
+func (a *agent) connect(ctx context.Context, first, n int, rate float64) (*loadgen.Recorder, time.Duration, error) {
+	sum, took, err := a.step(ctx, loadgen.StepPlan{ID: "connect", Connect: &loadgen.ConnectPlan{
 		First: uint32(first), Count: n, Rate: rate, Timeout: 10 * time.Second}})
 	if err == nil && sum.Counts.Opened != int64(n) {
 		err = fmt.Errorf("%d of %d connections opened", sum.Counts.Opened, n)
 	}
-	return sum, err
+	return sum, took, err
 }
 
 // closeAll closes every connection by the closing handshake.
 func (a *agent) closeAll(ctx context.Context) error {
-	_, err := a.step(ctx, loadgen.StepPlan{ID: "close", Close: &loadgen.ClosePlan{How: "clean", Timeout: 5 * time.Second}})
+	_, _, err := a.step(ctx, loadgen.StepPlan{ID: "close", Close: &loadgen.ClosePlan{How: "clean", Timeout: 5 * time.Second}})
 	return err
 }
 

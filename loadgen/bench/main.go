@@ -36,6 +36,7 @@ var benchmarks = []struct {
 	run         func(context.Context, *rig) error
 }{
 	{"memory", "memory and descriptors of an idle connection: agent and tunnel", memory},
+	{"engine", "the generator against a bare C client, and how fast it opens connections", engine},
 }
 
 func main() {

@@ -61,11 +61,11 @@ func idleRound(ctx context.Context, r *rig) (ofAgent, ofTunnel idleFigures, err 
 	if err != nil {
 		return ofAgent, ofTunnel, err
 	}
-	if _, err := a.connect(ctx, 0, idleConnections, idleRate); err != nil {
+	if _, _, err := a.connect(ctx, 0, idleConnections, idleRate); err != nil {
 		return ofAgent, ofTunnel, err
 	}
 	// A hold proves that they stay, and lets the agent report as it does when idle.
-	sum, err := a.step(ctx, loadgen.StepPlan{ID: "hold", Hold: &loadgen.HoldPlan{For: 1500 * time.Millisecond}})
+	sum, _, err := a.step(ctx, loadgen.StepPlan{ID: "hold", Hold: &loadgen.HoldPlan{For: 1500 * time.Millisecond}})
 	if err != nil {
 		return ofAgent, ofTunnel, err
 	}
