@@ -39,7 +39,7 @@ type Agent struct {
 	workers    []*worker
 	ended      sync.WaitGroup
 	errs       chan error
-	spare      *Recorder
+	spares     []*Recorder // one for each worker, empty
 }
 
 // Run serves commands until Quit, the end of ctx or of the channel, and closes
@@ -86,13 +86,13 @@ func (a *Agent) assign(as Assignment) error {
 	}
 	a.assignment = as
 	a.errs = make(chan error, as.Workers)
-	a.spare = &Recorder{}
 	for i := range as.Workers {
 		w, err := newWorker(as, i)
 		if err != nil {
 			return err
 		}
 		a.workers = append(a.workers, w)
+		a.spares = append(a.spares, &Recorder{})
 		a.ended.Add(1)
 		go func() {
 			defer a.ended.Done()
@@ -189,13 +189,11 @@ func (a *Agent) on(w *worker, f func()) error {
 // interval takes what the workers have recorded and reports it. A worker goes on
 // with an empty recorder at once.
 func (a *Agent) interval(p *StepPlan, from, to int64) error {
-	sum := &Recorder{}
 	report := &IntervalReport{Agent: a.assignment.Agent, Serial: p.Serial, At: from, Seconds: float64(to-from) / 1e9}
-	for _, w := range a.workers {
-		var taken *Recorder
+	for i, w := range a.workers {
 		var broken error
 		if err := a.on(w, func() {
-			taken, w.rec = w.rec, a.spare
+			a.spares[i], w.rec = w.rec, a.spares[i]
 			report.Open += w.opened
 			report.Outstanding += w.outstanding
 			broken = w.err
@@ -205,19 +203,18 @@ func (a *Agent) interval(p *StepPlan, from, to int64) error {
 		if broken != nil {
 			return fmt.Errorf("worker %d: %w", w.index, broken)
 		}
-		if err := sum.Merge(taken); err != nil {
-			return err
-		}
-		taken.Reset()
-		a.spare = taken
 	}
-	var err error
-	if report.Hist, err = sum.encode(); err != nil {
-		return err
+	sum := a.spares[0]
+	for _, taken := range a.spares[1:] {
+		sum.Merge(taken)
 	}
-	report.Counts = sum.Counts
+	report.Hist, report.Counts = sum.encode(), sum.Counts
 	report.Clamped, report.Censored = byMetric(sum.clamped), byMetric(sum.censored)
-	return a.Send(Message{Agent: a.assignment.Agent, Interval: report})
+	err := a.Send(Message{Agent: a.assignment.Agent, Interval: report})
+	for _, taken := range a.spares {
+		taken.Reset()
+	}
+	return err
 }
 
 func (a *Agent) report(r *StepReport) error {

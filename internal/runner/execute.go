@@ -49,9 +49,7 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 	} else {
 		y.end = time.Now().UnixNano()
 	}
-	if mergeErr := t.sum.Merge(&y.sum); err == nil {
-		err = mergeErr
-	}
+	t.sum.Merge(&y.sum)
 	t.peak = max(t.peak, y.peak)
 	if kind == "" {
 		return g.open, err
