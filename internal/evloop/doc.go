@@ -11,7 +11,8 @@
 // loop never pays for a hand-off either. Readiness is level-triggered: one read
 // a wake-up suffices, and what is left over is reported again.
 //
-// An idle descriptor costs one table entry (24 bytes) here, and no goroutine.
+// An idle descriptor costs one table entry (24 bytes, in pages of 256) here, and no
+// goroutine.
 //
 // # Threads
 //

@@ -44,11 +44,18 @@ type slot struct {
 	gen     uint32
 }
 
+// page is the slots of 256 neighbouring descriptors, made when one of them is first
+// watched: a table that had to grow as a whole would leave its smaller copies behind.
+type page [1 << pageBits]slot
+
+const pageBits = 8
+
 // Loop is one epoll instance and its timers.
 type Loop struct {
 	epoll   int
 	wake    int
-	slots   []slot
+	pages   []*page
+	clock   int64 // the last reading of Now, 0: none since the event before
 	open    int
 	timers  timerHeap
 	early   int64 // ns; this and the next two are what Punctual asked for
@@ -90,6 +97,14 @@ func New() (*Loop, error) {
 // call of a handler. No one may keep a part of it.
 func (l *Loop) Scratch() []byte { return l.scratch }
 
+// Now reads the clock as [Now] does, for a handler. The loop looks at its timers after
+// every event and takes the handler's last reading for it, if there was one; a handler
+// that has gone on for long since should read again.
+func (l *Loop) Now() int64 {
+	l.clock = Now()
+	return l.clock
+}
+
 // Punctual makes the loop keep its timers' times as well as the machine can, at the
 // cost of processor time; to be called before [Loop.Run]. The loop wakes early
 // nanoseconds before a timer is due and polls for the rest, because a processor that
@@ -126,10 +141,7 @@ func (l *Loop) Add(fd int, want Events, h Handler) error {
 	if fd < 0 || h == nil {
 		return fmt.Errorf("evloop: cannot watch descriptor %d with handler %v", fd, h)
 	}
-	for fd >= len(l.slots) {
-		l.slots = append(l.slots, slot{})
-	}
-	s := &l.slots[fd]
+	s := l.newSlot(fd)
 	if s.handler != nil {
 		return fmt.Errorf("evloop: descriptor %d is watched already", fd)
 	}
@@ -145,10 +157,10 @@ func (l *Loop) Add(fd int, want Events, h Handler) error {
 
 // Want changes what fd is watched for; no system call when nothing changes.
 func (l *Loop) Want(fd int, want Events) error {
-	if fd < 0 || fd >= len(l.slots) || l.slots[fd].handler == nil {
+	s := l.watched(fd)
+	if s == nil {
 		return fmt.Errorf("evloop: descriptor %d is not watched", fd)
 	}
-	s := &l.slots[fd]
 	if s.want == want {
 		return nil
 	}
@@ -175,13 +187,36 @@ func (l *Loop) Close(fd int) {
 }
 
 func (l *Loop) forget(fd int) bool {
-	if fd < 0 || fd >= len(l.slots) || l.slots[fd].handler == nil {
+	s := l.watched(fd)
+	if s == nil {
 		return false
 	}
-	l.slots[fd].handler = nil
-	l.slots[fd].gen++
+	s.handler = nil
+	s.gen++
 	l.open--
 	return true
+}
+
+// watched returns the slot of a descriptor that the loop watches, nil for another.
+func (l *Loop) watched(fd int) *slot {
+	if i := fd >> pageBits; fd >= 0 && i < len(l.pages) && l.pages[i] != nil {
+		if s := &l.pages[i][fd&(1<<pageBits-1)]; s.handler != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// newSlot returns the slot of any descriptor.
+func (l *Loop) newSlot(fd int) *slot {
+	i := fd >> pageBits
+	for i >= len(l.pages) {
+		l.pages = append(l.pages, nil)
+	}
+	if l.pages[i] == nil {
+		l.pages[i] = new(page)
+	}
+	return &l.pages[i][fd&(1<<pageBits-1)]
 }
 
 // Post runs f on the loop's thread at its next turn. It may be called from any
@@ -240,12 +275,17 @@ func (l *Loop) Run() error {
 			return fmt.Errorf("epoll_wait: %w", errno)
 		}
 		for i := 0; i < n && !l.stopped; i++ {
+			l.clock = 0
 			l.dispatch(&l.events[i])
 			// A batch of slow handlers must not make the timers late.
-			if len(l.timers) > 0 {
-				if now := Now(); l.timers[0].at <= now {
-					l.expire(now)
-				}
+			if len(l.timers) == 0 {
+				continue
+			}
+			if l.clock == 0 {
+				l.Now()
+			}
+			if l.timers[0].at <= l.clock {
+				l.expire(l.clock)
 			}
 		}
 	}
@@ -271,7 +311,7 @@ func count(loops int) {
 }
 
 func (l *Loop) dispatch(ev *unix.EpollEvent) {
-	s := &l.slots[ev.Fd]
+	s := &l.pages[ev.Fd>>pageBits][ev.Fd&(1<<pageBits-1)] // there: it was added
 	if s.handler == nil || s.gen != uint32(ev.Pad) {
 		return // closed, and perhaps opened anew, by a handler of this batch
 	}
@@ -361,9 +401,11 @@ func (l *Loop) Discard() {
 	for _, f := range todo {
 		f()
 	}
-	for fd := range l.slots {
-		if l.slots[fd].handler != nil && fd != l.wake {
-			l.Close(fd)
+	for i, p := range l.pages {
+		for j := 0; p != nil && j < len(p); j++ {
+			if fd := i<<pageBits + j; p[j].handler != nil && fd != l.wake {
+				l.Close(fd)
+			}
 		}
 	}
 	unix.Close(l.wake)
