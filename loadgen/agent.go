@@ -156,18 +156,12 @@ func (a *Agent) step(ctx context.Context, p *StepPlan) error {
 		}
 	}
 	report.EndedAt = max(time.Now().UnixNano(), p.StartAt)
-	if p.Connect != nil {
-		// What opening took is not needed any more. Collected now, it is neither in
-		// the way of what is measured next nor counted as memory of idle connections.
-		debug.FreeOSMemory()
-	}
 	if err := a.interval(p, from, max(report.EndedAt, from+1)); err != nil {
 		return err
 	}
-	if p.Connect != nil && a.assignment.TLS != nil {
-		// A handshake leaves twenty times what its connection keeps, and an agent
-		// collects late: what idle connections cost would be mostly garbage. Nothing
-		// is measured between two steps.
+	if p.Connect != nil {
+		// What opening took is not needed any more. Collected now, it is neither in
+		// the way of what is measured next nor counted as memory of idle connections.
 		debug.FreeOSMemory()
 	}
 	return a.report(report)

@@ -121,16 +121,8 @@ func (r *Recorder) bound(m Metric, clamped, censored int64) {
 	}
 }
 
-// Reset empties the recorder and keeps its memory.
-func (r *Recorder) Reset() {
-	r.Counts = Counts{}
-	for m, tally := range r.tallies {
-		r.clamped[m], r.censored[m] = 0, 0
-		if tally != nil {
-			tally.Reset()
-		}
-	}
-}
+// Reset empties the recorder and lets its memory go.
+func (r *Recorder) Reset() { *r = Recorder{} }
 
 // Histogram returns the histogram of m as it is now, nil when nothing was recorded.
 func (r *Recorder) Histogram(m Metric) *hdrhistogram.Histogram {

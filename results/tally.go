@@ -95,16 +95,6 @@ func (t *Tally) Add(h *hdrhistogram.Histogram) error {
 	return nil
 }
 
-// Reset empties the tally and keeps its memory.
-func (t *Tally) Reset() {
-	t.total = 0
-	for _, c := range t.chunks {
-		if c != nil {
-			clear(c[:])
-		}
-	}
-}
-
 // used returns the end of the last chunk that was ever recorded to.
 func (t *Tally) used() int {
 	n := len(t.chunks)
