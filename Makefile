@@ -57,6 +57,15 @@ bench-memory: build ## memory of idle connections: agent and tunnel (ROUNDS=5)
 bench-engine: setup-bench build ## CPU and system calls a message against a bare C client; opening rate
 	$(GO) run ./loadgen/bench -rounds $(ROUNDS) engine
 
+.PHONY: bench-tunnel
+bench-tunnel: build ## the reference tunnel against nginx and HAProxy, where installed
+	$(GO) run ./loadgen/bench -rounds $(ROUNDS) tunnel
+
+.PHONY: setup-peers
+setup-peers: ## install nginx and HAProxy when missing and permitted; no service is started
+	@scripts/install.sh nginx nginx "a peer of bench-tunnel" nginx-light
+	@scripts/install.sh haproxy HAProxy "a peer of bench-tunnel" haproxy
+
 .PHONY: setup-bench
 setup-bench: ## install gcc when it is missing and that is permitted
 	@scripts/install.sh gcc gcc "the C compiler of the bare client (bench-engine)" gcc libc6-dev

@@ -60,7 +60,7 @@ func (a *agent) load(ctx context.Context, p *loadgen.SendPlan) (load, error) {
 	}
 	c := &rec.Counts
 	if c.Answered == 0 || c.Answered != c.Sent || c.Sent != c.Scheduled {
-		return load{}, fmt.Errorf("agent: %d messages scheduled, %d sent, %d answered", c.Scheduled, c.Sent, c.Answered)
+		return load{}, fmt.Errorf("agent: %d messages scheduled, %d sent (not: %v), %d answered", c.Scheduled, c.Sent, c.NotSent, c.Answered)
 	}
 	return load{messages: c.Answered, cpu: after.CPU - before.CPU, wall: took, rec: rec}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"wsgauge/loadgen"
 )
@@ -110,8 +109,7 @@ func opening(ctx context.Context, r *rig) error {
 		if rate > 8000 {
 			asked = "all at once"
 		}
-		micro := func(i int) string { return time.Duration(median(figures[i])).Round(time.Microsecond).String() }
-		t.add(asked, fmt.Sprintf("%.0f", median(figures[0])), least, micro(1), micro(2), micro(3), fmt.Sprintf("%.1f", median(figures[4])))
+		t.add(asked, fmt.Sprintf("%.0f", median(figures[0])), least, micro(figures[1]), micro(figures[2]), micro(figures[3]), fmt.Sprintf("%.1f", median(figures[4])))
 	}
 	return t.print(r.out)
 }

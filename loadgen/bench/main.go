@@ -37,6 +37,7 @@ var benchmarks = []struct {
 }{
 	{"memory", "memory and descriptors of an idle connection: agent and tunnel", memory},
 	{"engine", "the generator against a bare C client, and how fast it opens connections", engine},
+	{"tunnel", "the reference tunnel against nginx and HAProxy", tunnel},
 }
 
 func main() {

@@ -56,35 +56,44 @@ func idleRound(ctx context.Context, r *rig) (ofAgent, ofTunnel idleFigures, err 
 	}
 	defer func() { err = errors.Join(err, a.stop()) }()
 
-	time.Sleep(200 * time.Millisecond) // the probe's tunnel has gone by then
-	before, err := both(a.PID(), tunnel.PID())
+	cost, err := idleCost(ctx, a, a.PID(), tunnel.PID())
 	if err != nil {
 		return ofAgent, ofTunnel, err
 	}
+	return cost[0], cost[1], a.closeAll(ctx)
+}
+
+// idleCost opens the connections and returns what each of them added to processes.
+func idleCost(ctx context.Context, a *agent, pids ...int) ([]idleFigures, error) {
+	time.Sleep(200 * time.Millisecond) // the probe's tunnel has gone by then
+	before, err := look(pids)
+	if err != nil {
+		return nil, err
+	}
 	if _, _, err := a.connect(ctx, 0, idleConnections, idleRate); err != nil {
-		return ofAgent, ofTunnel, err
+		return nil, err
 	}
 	// A hold proves that they stay, and lets the agent report as it does when idle.
 	sum, _, err := a.step(ctx, loadgen.StepPlan{ID: "hold", Hold: &loadgen.HoldPlan{For: 1500 * time.Millisecond}})
 	if err != nil {
-		return ofAgent, ofTunnel, err
+		return nil, err
 	}
 	if len(sum.Counts.Closures) > 0 {
-		return ofAgent, ofTunnel, fmt.Errorf("idle connections ended: %v", sum.Counts.Closures)
+		return nil, fmt.Errorf("idle connections ended: %v", sum.Counts.Closures)
 	}
-	after, err := both(a.PID(), tunnel.PID())
+	after, err := look(pids)
 	if err != nil {
-		return ofAgent, ofTunnel, err
+		return nil, err
 	}
-	for i, f := range []*idleFigures{&ofAgent, &ofTunnel} {
-		f.pss = (after[i].pss - before[i].pss) / idleConnections
-		f.fds = (after[i].fds - before[i].fds) / idleConnections
+	for i := range after {
+		after[i].pss = (after[i].pss - before[i].pss) / idleConnections
+		after[i].fds = (after[i].fds - before[i].fds) / idleConnections
 	}
-	return ofAgent, ofTunnel, a.closeAll(ctx)
+	return after, nil
 }
 
-// both looks at two processes.
-func both(pids ...int) (f []idleFigures, err error) {
+// look reads what processes hold.
+func look(pids []int) (f []idleFigures, err error) {
 	for _, pid := range pids {
 		u, err := usage(pid, true)
 		if err != nil {
