@@ -33,6 +33,7 @@ const (
 	batch      = 64        // events taken from the kernel at once
 	scratchLen = 256 << 10 // the shared read buffer
 	briefly    = 1_000_000 // ns that a loop waits before it gives its processor back
+	many       = 4         // events at once that make more of them likely
 	shortSlice = 100_000   // ns; the shortest that Linux grants
 )
 
@@ -61,6 +62,7 @@ type Loop struct {
 	early   int64 // ns; this and the next two are what Punctual asked for
 	nice    int
 	urgent  bool
+	many    bool // the last wait brought many events
 	coarse  bool // the kernel waits in milliseconds only
 	limit   unix.Timespec
 	scratch []byte
@@ -268,8 +270,9 @@ func (l *Loop) Run() error {
 		defer l.relax()
 	}
 	for !l.stopped {
-		now := Now()
-		l.expire(now)
+		if l.expire(l.Now()) {
+			l.Now() // they have taken their time
+		}
 		n, errno := l.poll()
 		if errno != 0 && errno != unix.EINTR {
 			return fmt.Errorf("epoll_wait: %w", errno)
@@ -321,33 +324,33 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	}
 }
 
-// poll takes what is ready: first without waiting, then by a short wait, and only
-// when nothing came of that either by one that gives the processor back to Go's
-// scheduler. Go's monitor takes the processor of every thread that is in a system
-// call it was told of, and as long as it finds one it looks ten thousand times a
-// second, on the CPU that the loop needs; a busy loop therefore tells it nothing.
+// poll takes what is ready, after a short wait if need be, and only when nothing came
+// of that after one that gives the processor back to Go's scheduler. Go's monitor takes
+// the processor of every thread that is in a system call it was told of, and as long as
+// it finds one it looks ten thousand times a second, on the CPU that the loop needs; a
+// busy loop therefore tells it nothing.
 func (l *Loop) poll() (int, unix.Errno) {
-	n, errno := l.wait(0, true)
-	if n > 0 || errno != 0 || l.stopped {
-		return n, errno
-	}
 	left := int64(-1)
 	if len(l.timers) > 0 {
-		left = l.timers[0].at - Now() - l.early
-		if left <= 0 {
-			return 0, 0
-		}
+		left = max(l.timers[0].at-l.clock-l.early, 0)
 	}
-	if left < 0 || left > briefly {
-		if n, errno := l.wait(briefly, true); n > 0 || errno != 0 {
+	// The kernel takes a fifth of a microsecond to prepare for a wait, also when there
+	// is something ready. After many events there mostly is.
+	if l.many || left == 0 {
+		if n, errno := l.wait(0, true); n > 0 || errno != 0 || left == 0 {
 			return n, errno
 		}
-		if left > 0 {
-			left = max(left-briefly, 0)
-		}
-		return l.wait(left, false)
 	}
-	return l.wait(left, true)
+	if 0 < left && left <= briefly {
+		return l.wait(left, true)
+	}
+	if n, errno := l.wait(briefly, true); n > 0 || errno != 0 {
+		return n, errno
+	}
+	if left > 0 {
+		left -= briefly
+	}
+	return l.wait(left, false)
 }
 
 // wait is epoll_wait for at most so many nanoseconds; negative: without end. raw
@@ -374,6 +377,7 @@ func (l *Loop) wait(ns int64, raw bool) (int, unix.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
+	l.many = int(n) >= many
 	return int(n), 0
 }
 

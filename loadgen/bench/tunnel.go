@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	busyConnections = 1000  // of the idleConnections, those that send
+	busyConnections = 1000 // of the idleConnections, those that send
 	equalLoad       = 5000 // messages a second, open loop
-	proxyCPU        = "1"   // the agent and the backend share the other one
+	proxyCPU        = "1"  // the agent and the backend share the other one
 )
 
 // proxy is a contender of the tunnel's benchmark, and its figures, one a round.
