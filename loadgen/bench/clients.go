@@ -40,7 +40,7 @@ func (a *agent) closedLoop(ctx context.Context, n, size int, window time.Duratio
 	for i := range n {
 		members.Add(uint32(i))
 	}
-	return a.load(ctx, &loadgen.SendPlan{Seed: 1, Members: members, Loop: "closed", For: window})
+	return a.load(ctx, &loadgen.SendPlan{Seed: 1, Members: members, Closed: true, For: window})
 }
 
 // load has an agent execute a send step and counts what it used for it.

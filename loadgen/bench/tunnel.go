@@ -89,7 +89,7 @@ func proxyRound(ctx context.Context, r *rig, p *proxy) (err error) {
 	}
 	plans := []*loadgen.SendPlan{
 		{Rate: equalLoad, Arrivals: "poisson"},
-		{Loop: "closed"},
+		{Closed: true},
 	}
 	var costs [2]float64
 	var loads [2]load
