@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 
 	"wsgauge/loadgen"
 )
@@ -39,6 +40,13 @@ func engine(ctx context.Context, r *rig) error {
 		{name: "wsgauge agent, 10000 connections", run: ofAgent(10000, nil)},
 		{name: "limit.c, 100 connections", run: ofLimit(100, nil)},
 		{name: "limit.c, 10000 connections", run: ofLimit(10000, nil)},
+	}
+	own := len(contenders)
+	for _, t := range tools {
+		if _, err := exec.LookPath(t.name); err == nil {
+			contenders = append(contenders, contender{name: t.name + ", 1000 connections", about: t.about,
+				run: func(s *server) (load, error) { return t.load(ctx, r, s.addr, 1000) }})
+		}
 	}
 	if err := alternate(ctx, r, contenders); err != nil {
 		return err
@@ -81,8 +89,16 @@ func engine(ctx context.Context, r *rig) error {
 	t.ratio("agent / limit.c, 10000 connections", contenders[3].costs, contenders[5].costs, "")
 	t.ratio("agent, 10000 connections / 100", contenders[3].costs, contenders[2].costs, "1.25")
 	t.ratio("limit.c, 10000 connections / 100", contenders[5].costs, contenders[4].costs, "")
+	for _, c := range contenders[own:] {
+		t.ratio("agent / "+c.name, contenders[0].costs, c.costs, "0.125")
+	}
 	if err := t.print(r.out); err != nil {
 		return err
+	}
+	for _, c := range contenders[own:] {
+		if c.about != "" {
+			fmt.Fprintf(r.out, "%s: %s.\n", c.name, c.about)
+		}
 	}
 	fmt.Fprintln(r.out)
 	return opening(ctx, r)

@@ -10,6 +10,7 @@ import (
 // contender is one of those that take turns, and what came of it, a figure a round.
 type contender struct {
 	name  string
+	about string                      // what is to be known of it, if anything
 	run   func(*server) (load, error) // against an echo backend of its own
 	costs []float64
 	rates []float64
@@ -55,5 +56,5 @@ func (t *table) ratio(name string, of, to []float64, atMost string) {
 	for i := range of {
 		ratios[i] = of[i] / to[i]
 	}
-	t.add(name, fmt.Sprintf("%.2f", median(ratios)), spread(ratios, "%.2f"), atMost)
+	t.add(name, fmt.Sprintf("%.3g", median(ratios)), spread(ratios, "%.3g"), atMost)
 }
