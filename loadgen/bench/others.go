@@ -34,19 +34,19 @@ var tools = []tool{
 	{"tcpkali", fmt.Sprintf("an open loop of %d messages a second: it has no closed one", 1000*tcpkaliRate), tcpkaliCommand, tcpkaliCounted},
 }
 
-// load runs the tool for one window and for two: the difference is without what it
-// takes to start and to connect.
+// load runs the tool for next to no time and for a window: the difference is without
+// what it takes to start and to connect.
 func (t *tool) load(ctx context.Context, r *rig, addr netip.AddrPort, n int) (load, error) {
 	var l [2]load
 	for i := range l {
 		var err error
-		if l[i], err = t.once(ctx, r, addr, n, time.Duration(i+1)*r.window); err != nil {
+		if l[i], err = t.once(ctx, r, addr, n, time.Duration(i)*r.window); err != nil {
 			return load{}, err
 		}
 	}
 	d := load{messages: l[1].messages - l[0].messages, cpu: l[1].cpu - l[0].cpu, wall: r.window}
 	if d.messages <= 0 || d.cpu <= 0 {
-		return load{}, fmt.Errorf("twice the time gave %d messages more for %v of CPU", d.messages, d.cpu)
+		return load{}, fmt.Errorf("a window gave %d messages more for %v of CPU", d.messages, d.cpu)
 	}
 	return d, nil
 }
@@ -117,7 +117,8 @@ func k6Counted(out string) (int64, error) {
 const tcpkaliRate = 20
 
 func tcpkaliCommand(_ *rig, addr netip.AddrPort, n int, window time.Duration, _ string) (string, error) {
-	return fmt.Sprintf("tcpkali --ws -c %d --connect-rate %d -T %gs -r %d -m %s %v", n, connectRate, window.Seconds(),
+	seconds := window.Seconds() + 1 // it takes no less than what connecting takes
+	return fmt.Sprintf("tcpkali --ws -c %d --connect-rate %d -T %gs -r %d -m %s %v", n, connectRate, seconds,
 		tcpkaliRate, strings.Repeat("x", messageSize), addr), nil
 }
 
