@@ -29,6 +29,11 @@ const group = "main"
 
 // agent starts one whose single worker will dial addr.
 func (r *rig) agent(ctx context.Context, cpus string, addr netip.AddrPort) (*agent, error) {
+	return r.trustingAgent(ctx, cpus, addr, nil)
+}
+
+// trustingAgent starts one that speaks TLS when there is somebody to trust.
+func (r *rig) trustingAgent(ctx context.Context, cpus string, addr netip.AddrPort, trust *loadgen.Trust) (*agent, error) {
 	a := &agent{rig: r, trial: randomName(), inbox: make(chan loadgen.Message, 64), ended: make(chan struct{})}
 	take := func(m loadgen.Message) {
 		select {
@@ -47,13 +52,13 @@ func (r *rig) agent(ctx context.Context, cpus string, addr netip.AddrPort) (*age
 	if err != nil {
 		return nil, err
 	}
-	if err := a.ready(ctx, addr); err != nil {
+	if err := a.ready(ctx, addr, trust); err != nil {
 		return nil, errors.Join(err, a.stop())
 	}
 	return a, nil
 }
 
-func (a *agent) ready(ctx context.Context, addr netip.AddrPort) error {
+func (a *agent) ready(ctx context.Context, addr netip.AddrPort, trust *loadgen.Trust) error {
 	for m := (loadgen.Message{}); !m.Hello; {
 		var err error
 		if m, err = a.next(ctx, 10*time.Second); err != nil {
@@ -67,7 +72,7 @@ func (a *agent) ready(ctx context.Context, addr netip.AddrPort) error {
 		sources = append(sources, netip.AddrFrom4([4]byte{127, 2, byte(a.rig.serial), byte(i + 1)}))
 	}
 	err := a.send(loadgen.Command{Assign: &loadgen.Assignment{Agents: 1, Workers: 1, Seed: 1,
-		Addrs: []netip.AddrPort{addr}, Sources: sources, Host: addr.String(), Path: "/"}})
+		Addrs: []netip.AddrPort{addr}, Sources: sources, Host: addr.String(), Path: "/", TLS: trust}})
 	for m := (loadgen.Message{}); err == nil && !m.Ready; {
 		m, err = a.next(ctx, 10*time.Second)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -13,7 +15,9 @@ import (
 
 	"wsgauge/echo"
 	"wsgauge/internal/bus"
+	"wsgauge/internal/certs"
 	"wsgauge/internal/proc"
+	"wsgauge/loadgen"
 )
 
 // rig is what every benchmark stands on: the keeper of its processes, the bus to the
@@ -92,13 +96,21 @@ type server struct {
 // serve starts a server, whose command line command makes for an address to listen on,
 // and proves it by an echo.
 func (r *rig) serve(ctx context.Context, name, cpus string, command func(netip.AddrPort) ([]string, error)) (*server, error) {
+	return r.serveBy(ctx, name, cpus, func(addr netip.AddrPort) ([]string, *tls.Config, error) {
+		argv, err := command(addr)
+		return argv, nil, err
+	})
+}
+
+// serveBy does so for a server whose clients speak TLS, when command says how.
+func (r *rig) serveBy(ctx context.Context, name, cpus string, command func(netip.AddrPort) ([]string, *tls.Config, error)) (*server, error) {
 	ip := r.loopback()
 	port, err := proc.FreePort(ip)
 	if err != nil {
 		return nil, err
 	}
 	addr := netip.AddrPortFrom(ip, port)
-	argv, err := command(addr)
+	argv, config, err := command(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +120,7 @@ func (r *rig) serve(ctx context.Context, name, cpus string, command func(netip.A
 	}
 	for limit := time.Now().Add(10 * time.Second); ; {
 		one, done := context.WithTimeout(ctx, time.Second)
-		err := echo.Probe(one, addr, addr.String(), "/", netip.Addr{})
+		err := echo.ProbeTLS(one, addr, addr.String(), "/", netip.Addr{}, config)
 		done()
 		if err == nil {
 			return &server{child, addr}, nil
@@ -124,6 +136,32 @@ func (r *rig) echo(ctx context.Context, cpus string) (*server, error) {
 	return r.serve(ctx, "echo", cpus, func(addr netip.AddrPort) ([]string, error) {
 		return []string{r.executable, "echo", "--listen", addr.String()}, nil
 	})
+}
+
+// secureEcho is an echo over wss, with a certificate of its own authority.
+func (r *rig) secureEcho(ctx context.Context, cpus string) (*server, *loadgen.Trust, error) {
+	var trust *loadgen.Trust
+	s, err := r.serveBy(ctx, "echo", cpus, func(addr netip.AddrPort) ([]string, *tls.Config, error) {
+		r.serial++
+		dir := filepath.Join(r.dir, strconv.Itoa(r.serial)+"-tls")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return nil, nil, err
+		}
+		files, err := certs.Make(dir, []netip.Addr{addr.Addr()})
+		if err != nil {
+			return nil, nil, err
+		}
+		ca, err := os.ReadFile(files.CA)
+		if err != nil {
+			return nil, nil, err
+		}
+		trust = &loadgen.Trust{CA: string(ca), Name: addr.Addr().String()}
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(ca)
+		return []string{r.executable, "echo", "--listen", addr.String(), "--tls-cert", files.Cert, "--tls-key", files.Key},
+			&tls.Config{RootCAs: pool, ServerName: addr.Addr().String()}, nil
+	})
+	return s, trust, err
 }
 
 func (r *rig) tunnel(ctx context.Context, cpus string, backend netip.AddrPort) (*server, error) {

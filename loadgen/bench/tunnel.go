@@ -77,7 +77,7 @@ func proxyRound(ctx context.Context, r *rig, p *proxy) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.stop()) }()
-	idle, err := idleCost(ctx, a, s.PID())
+	idle, err := idleCost(ctx, a, idleRate, s.PID())
 	if err != nil {
 		return err
 	}
