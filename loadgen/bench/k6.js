@@ -1,6 +1,8 @@
 // A closed loop in k6: every virtual user keeps one message in flight on a connection
-// of its own. Only the length of an answer is checked.
+// of its own, checks the answer's length and sequence number, and records the response
+// time, which is what the agent beside it does and less.
 import ws from 'k6/ws';
+import { Trend } from 'k6/metrics';
 
 export const options = {
   scenarios: {
@@ -8,19 +10,31 @@ export const options = {
   },
 };
 
+const responseTime = new Trend('response_time', true);
 const size = Number(__ENV.SIZE);
-const payload = new ArrayBuffer(size);
 
 export default function () {
+  const payload = new ArrayBuffer(size);
+  const identity = new DataView(payload);
+  let sequence = 0;
+  let sent = 0;
   let end = 0;
   ws.connect(`ws://${__ENV.ADDR}/`, null, (socket) => {
-    socket.on('open', () => {
-      end = Date.now() + Number(__ENV.SECONDS) * 1000;
+    const next = (now) => {
+      identity.setUint32(0, ++sequence);
+      sent = now;
       socket.sendBinary(payload);
+    };
+    socket.on('open', () => {
+      const now = Date.now();
+      end = now + Number(__ENV.SECONDS) * 1000;
+      next(now);
     });
     socket.on('binaryMessage', (answer) => {
-      if (answer.byteLength !== size) throw new Error(`an answer of ${answer.byteLength} bytes`);
-      if (Date.now() < end) socket.sendBinary(payload);
+      const now = Date.now();
+      responseTime.add(now - sent);
+      if (answer.byteLength !== size || new DataView(answer).getUint32(0) !== sequence) throw new Error('a wrong answer');
+      if (now < end) next(now);
       else socket.close();
     });
   });
