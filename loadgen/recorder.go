@@ -83,10 +83,8 @@ func (r *Recorder) RecordMissing(m Metric, n, ns int64) {
 	if n <= 0 {
 		return
 	}
-	ns = max(ns, 1)
 	r.RecordCensored(m, ns)
-	// In range: RecordCensored has clamped, if need was.
-	if h := r.hist[m]; n > 1 && h.RecordValues(min(ns, h.HighestTrackableValue()), n-1) != nil {
+	if r.tally(m).RecordMany(ns, n-1) {
 		r.clamped[m] += n - 1
 	}
 }

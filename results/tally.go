@@ -43,13 +43,16 @@ func NewTally(metric string) *Tally {
 }
 
 // Record adds a value in nanoseconds, as [Record] does.
-func (t *Tally) Record(ns int64) (clamped bool) {
+func (t *Tally) Record(ns int64) (clamped bool) { return t.RecordMany(ns, 1) }
+
+// RecordMany adds the same value n times, which is not negative.
+func (t *Tally) RecordMany(ns, n int64) (clamped bool) {
 	v := min(max(ns, t.low), t.high)
 	u := uint64(v) >> t.unit
 	octave := bits.Len64(u>>octaveBits|1) - 1
 	i := octave<<octaveBits + int(u>>octave)
-	t.chunk(i)[i&(1<<chunkBits-1)]++
-	t.total++
+	t.chunk(i)[i&(1<<chunkBits-1)] += n
+	t.total += n
 	return v != ns
 }
 
