@@ -7,7 +7,7 @@
 //
 // The cost of a message should be the kernel's cost. Non-blocking system calls
 // are made raw, without handing the thread to Go's scheduler, since they return
-// at once; so are waits of up to a millisecond, and the loop gives its thread away
+// at once; so are waits of up to 20 ms, and the loop gives its thread away
 // only when one has brought nothing. Readiness is level-triggered: one read a
 // wake-up suffices, and what is left over is reported again.
 //
