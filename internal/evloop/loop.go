@@ -332,7 +332,7 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 //
 // The short wait is longer than the kernel's tick (10 ms at most), because an earlier
 // end would have the processor's timer set twice for every sleep, which on a virtual
-// machine took 6 µs. It keeps nobody: to stop the world Go sends the thread a signal,
+// machine took some 10 µs. It keeps nobody: to stop the world Go sends the thread a signal,
 // and that ends the wait.
 func (l *Loop) poll() (int, unix.Errno) {
 	left := int64(-1)
