@@ -48,6 +48,28 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
+ROUNDS ?= 5
+.PHONY: bench-memory
+bench-memory: build ## memory of idle connections: agent and tunnel (ROUNDS=5)
+	$(GO) run ./loadgen/bench -rounds $(ROUNDS) memory
+
+.PHONY: bench-engine
+bench-engine: setup-bench build ## CPU and system calls a message against a bare C client; opening rate
+	$(GO) run ./loadgen/bench -rounds $(ROUNDS) engine
+
+.PHONY: bench-tunnel
+bench-tunnel: build ## the reference tunnel against nginx and HAProxy, where installed
+	$(GO) run ./loadgen/bench -rounds $(ROUNDS) tunnel
+
+.PHONY: setup-peers
+setup-peers: ## install nginx and HAProxy when missing and permitted; no service is started
+	@scripts/install.sh nginx nginx "a peer of bench-tunnel" nginx-light
+	@scripts/install.sh haproxy HAProxy "a peer of bench-tunnel" haproxy
+
+.PHONY: setup-bench
+setup-bench: ## install gcc when it is missing and that is permitted
+	@scripts/install.sh gcc gcc "the C compiler of the bare client (bench-engine)" gcc libc6-dev
+
 .PHONY: dist
 dist: ## static binaries for amd64 and arm64 in dist/
 	@mkdir -p dist

@@ -39,7 +39,7 @@ type Agent struct {
 	workers    []*worker
 	ended      sync.WaitGroup
 	errs       chan error
-	spare      *Recorder
+	spares     []*Recorder // one for each worker, empty
 }
 
 // errQuit says that an agent was told to quit while a step ran.
@@ -95,13 +95,13 @@ func (a *Agent) assign(as Assignment) error {
 	}
 	a.assignment = as
 	a.errs = make(chan error, as.Workers)
-	a.spare = &Recorder{}
 	for i := range as.Workers {
 		w, err := newWorker(as, i)
 		if err != nil {
 			return err
 		}
 		a.workers = append(a.workers, w)
+		a.spares = append(a.spares, &Recorder{})
 		a.ended.Add(1)
 		go func() {
 			defer a.ended.Done()
@@ -161,10 +161,9 @@ func (a *Agent) step(ctx context.Context, p *StepPlan, commands <-chan Command) 
 	if err := a.interval(p, e.from, max(e.report.EndedAt, e.from+1)); err != nil {
 		return err
 	}
-	if p.Connect != nil && a.assignment.TLS != nil {
-		// A handshake leaves twenty times what its connection keeps, and an agent
-		// collects late: what idle connections cost would be mostly garbage. Nothing
-		// is measured between two steps.
+	if p.Connect != nil {
+		// What opening took is not needed any more. Collected now, it is neither in
+		// the way of what is measured next nor counted as memory of idle connections.
 		debug.FreeOSMemory()
 	}
 	if err := a.report(e.report); err != nil {
@@ -245,13 +244,11 @@ func (a *Agent) on(w *worker, f func()) error {
 // interval takes what the workers have recorded and reports it. A worker goes on
 // with an empty recorder at once.
 func (a *Agent) interval(p *StepPlan, from, to int64) error {
-	sum := &Recorder{}
 	report := &IntervalReport{Agent: a.assignment.Agent, Serial: p.Serial, At: from, Seconds: float64(to-from) / 1e9}
-	for _, w := range a.workers {
-		var taken *Recorder
+	for i, w := range a.workers {
 		var broken error
 		if err := a.on(w, func() {
-			taken, w.rec = w.rec, a.spare
+			a.spares[i], w.rec = w.rec, a.spares[i]
 			report.Open += w.opened
 			report.Outstanding += w.outstanding
 			broken = w.err
@@ -261,19 +258,18 @@ func (a *Agent) interval(p *StepPlan, from, to int64) error {
 		if broken != nil {
 			return fmt.Errorf("worker %d: %w", w.index, broken)
 		}
-		if err := sum.Merge(taken); err != nil {
-			return err
-		}
-		taken.Reset()
-		a.spare = taken
 	}
-	var err error
-	if report.Hist, err = sum.encode(); err != nil {
-		return err
+	sum := a.spares[0]
+	for _, taken := range a.spares[1:] {
+		sum.Merge(taken)
 	}
-	report.Counts = sum.Counts
+	report.Hist, report.Counts = sum.encode(), sum.Counts
 	report.Clamped, report.Censored = byMetric(sum.clamped), byMetric(sum.censored)
-	return a.Send(Message{Agent: a.assignment.Agent, Interval: report})
+	err := a.Send(Message{Agent: a.assignment.Agent, Interval: report})
+	for _, taken := range a.spares {
+		taken.Reset()
+	}
+	return err
 }
 
 func (a *Agent) report(r *StepReport) error {

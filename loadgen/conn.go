@@ -117,7 +117,7 @@ func (c *conn) readOnce() {
 		c.peerEnded(c.endClass())
 		return
 	}
-	now := evloop.Now()
+	now := c.worker.loop.Now()
 	c.worker.now = now
 	if age >= 0 && (c.first != nil && c.first.counted || c.listens(now)) {
 		c.worker.rec.Record(ReceiveLag, age)
@@ -148,6 +148,9 @@ func (c *conn) receive(p []byte) (n int, age int64, err error) {
 
 func (c *conn) feed(p []byte) {
 	err := c.frames.Feed(p, maxMessage, c)
+	if err == nil {
+		return
+	}
 	var broken *wire.ProtocolError
 	if !errors.As(err, &broken) || c.state == ended {
 		return
@@ -246,7 +249,7 @@ func (c *conn) write(p []byte, m *message) {
 		c.peerEnded("closed_reset")
 		return
 	}
-	c.lastByte = evloop.Now()
+	c.lastByte = c.worker.loop.Now()
 	if n == len(p) {
 		if m != nil {
 			c.worker.accepted(m, c.lastByte)

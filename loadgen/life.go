@@ -181,6 +181,7 @@ func (r *redials) Expire(now int64) {
 func (c *conn) redial() {
 	c.life.waiting = false
 	c.frames, c.gathering, c.queue = wire.Frames{}, nil, nil
-	c.opening = &opening{plan: c.life.plan, intended: c.timer.At()}
+	c.opening = c.worker.slab.opening()
+	*c.opening = opening{plan: c.life.plan, intended: c.timer.At()}
 	c.dial()
 }

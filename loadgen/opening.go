@@ -74,7 +74,8 @@ func (s *connecting) dial(number uint32, intended int64) {
 	c := w.slab.conn()
 	c.worker, c.group, c.number, c.fd = w, s.group, number, -1
 	c.timer.Owner = c
-	c.opening = &opening{plan: s.plan, step: s, intended: intended}
+	c.opening = w.slab.opening()
+	*c.opening = opening{plan: s.plan, step: s, intended: intended}
 	if s.plan.Lifetime > 0 || s.plan.Reconnect != nil {
 		c.life = &life{plan: s.plan}
 	}
@@ -142,21 +143,22 @@ func (c *conn) askUpgrade(now int64) {
 	o.key = wire.NewKey(w.nonce())
 	o.requested = now
 	c.state = upgrading
-	w.frame = wire.AppendRequest(w.frame[:0], c.request(), o.key)
+	request := c.request()
+	w.frame = wire.AppendRequest(w.frame[:0], &request, o.key)
 	c.write(w.frame, nil)
 	if c.state == upgrading {
 		c.want()
 	}
 }
 
-func (c *conn) request() *wire.Request {
+func (c *conn) request() wire.Request {
 	p, a := c.opening.plan, &c.worker.assignment
 	number := strconv.FormatUint(uint64(c.number), 10)
 	path := p.Path
 	if path == "" {
 		path = a.Path
 	}
-	r := &wire.Request{Host: a.Host, Path: strings.ReplaceAll(path, "{conn}", number), Subprotocol: p.Subprotocol}
+	r := wire.Request{Host: a.Host, Path: strings.ReplaceAll(path, "{conn}", number), Subprotocol: p.Subprotocol}
 	for name, value := range p.Headers {
 		if r.Headers == nil {
 			r.Headers = make(map[string]string, len(p.Headers))
@@ -196,6 +198,7 @@ func (c *conn) upgradeBytes(p []byte) {
 		w.decided(c)
 	}
 	c.state, c.lastByte, c.opening = open, w.now, nil
+	w.slab.putOpening(o)
 	c.begun()
 	if len(rest) > 0 {
 		c.feed(rest)

@@ -35,25 +35,28 @@ type identity struct {
 	intended int64
 }
 
-func (id identity) bytes() (b [identityLen]byte) {
+func (id identity) put(b []byte) {
 	binary.LittleEndian.PutUint32(b[0:], id.seq)
 	binary.LittleEndian.PutUint32(b[4:], id.conn)
 	binary.LittleEndian.PutUint64(b[8:], uint64(id.intended))
-	return b
 }
 
 // begins is where in the filler the message's begins.
 func (id identity) begins() int { return int(id.seq*131+id.conn*17) % fillerPeriod }
 
 // filler is what messages are filled with: random bytes, so that nothing on the
-// way can compress them, and random letters for text.
-type filler struct{ binary, text []byte }
+// way can compress them, and random letters for text. It belongs to one goroutine.
+type filler struct {
+	binary, text []byte
+	header       [headerLen]byte // scratch
+	digits       [textHeader]byte
+}
 
 const fillerPeriod = 64 << 10
 
 func newFiller(seed uint64) *filler {
 	r := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
-	f := &filler{make([]byte, 2*fillerPeriod), make([]byte, 2*fillerPeriod)}
+	f := &filler{binary: make([]byte, 2*fillerPeriod), text: make([]byte, 2*fillerPeriod)}
 	for i := range fillerPeriod {
 		b := byte(r.Uint32())
 		f.binary[i], f.binary[i+fillerPeriod] = b, b
@@ -74,18 +77,18 @@ func (f *filler) fill(p []byte, id identity, text bool) {
 			rest = rest[copy(rest, source[at:at+fillerPeriod]):]
 		}
 	}
-	raw := id.bytes()
-	var header [headerLen]byte
-	copy(header[:], raw[:])
+	header := &f.header // not a local one: what the checksum is made of would escape
+	id.put(header[:])
 	if len(p) >= head {
-		sum := crc32.Checksum(raw[:], castagnoli)
+		sum := crc32.Checksum(header[:identityLen], castagnoli)
 		sum = crc32.Update(sum, castagnoli, p[head:])
 		binary.LittleEndian.PutUint32(header[identityLen:], sum)
+	} else {
+		clear(header[identityLen:])
 	}
 	if text {
-		var digits [textHeader]byte
-		hex.Encode(digits[:], header[:])
-		copy(p, digits[:])
+		hex.Encode(f.digits[:], header[:])
+		copy(p, f.digits[:])
 		return
 	}
 	copy(p, header[:])

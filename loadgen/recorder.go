@@ -45,11 +45,11 @@ var metricNames = [metricCount]string{"response_time", "service_time", "send_lag
 func (m Metric) String() string { return metricNames[m] }
 
 // Recorder holds what happened since it was last taken: counts and histograms.
-// It belongs to one goroutine at a time. The zero Recorder is empty; a histogram
-// (some 200 KiB) is made when its first value comes.
+// It belongs to one goroutine at a time. The zero Recorder is empty; memory for a
+// metric is taken when its first value comes.
 type Recorder struct {
 	Counts   Counts
-	hist     [metricCount]*hdrhistogram.Histogram
+	tallies  [metricCount]*results.Tally
 	clamped  [metricCount]int64
 	censored [metricCount]int64 // smallest censored value; 0: none
 }
@@ -57,14 +57,16 @@ type Recorder struct {
 // Record adds one duration in nanoseconds. A value outside the histogram's range
 // is clamped to it and counted.
 func (r *Recorder) Record(m Metric, ns int64) {
-	h := r.hist[m]
-	if h == nil {
-		h = results.NewHistogram(m.String())
-		r.hist[m] = h
-	}
-	if results.Record(h, ns) {
+	if r.tally(m).Record(ns) {
 		r.clamped[m]++
 	}
+}
+
+func (r *Recorder) tally(m Metric) *results.Tally {
+	if r.tallies[m] == nil {
+		r.tallies[m] = results.NewTally(m.String())
+	}
+	return r.tallies[m]
 }
 
 // RecordCensored adds a duration that is only known to be at least ns: the age of
@@ -81,10 +83,8 @@ func (r *Recorder) RecordMissing(m Metric, n, ns int64) {
 	if n <= 0 {
 		return
 	}
-	ns = max(ns, 1)
 	r.RecordCensored(m, ns)
-	// In range: RecordCensored has clamped, if need was.
-	if h := r.hist[m]; n > 1 && h.RecordValues(min(ns, h.HighestTrackableValue()), n-1) != nil {
+	if r.tally(m).RecordMany(ns, n-1) {
 		r.clamped[m] += n - 1
 	}
 }
@@ -100,61 +100,54 @@ func (r *Recorder) NotSent(cause string) { add(&r.Counts.NotSent, cause, 1) }
 
 // Merge adds what o holds; o is left as it is. Merging is exact: histograms of a
 // metric share their bounds.
-func (r *Recorder) Merge(o *Recorder) error {
+func (r *Recorder) Merge(o *Recorder) {
 	r.Counts.Merge(&o.Counts)
-	for m := range o.hist {
-		r.clamped[m] += o.clamped[m]
-		if c := o.censored[m]; c != 0 && (r.censored[m] == 0 || c < r.censored[m]) {
-			r.censored[m] = c
-		}
-		if o.hist[m] == nil || o.hist[m].TotalCount() == 0 {
-			continue
-		}
-		if r.hist[m] == nil {
-			r.hist[m] = results.NewHistogram(Metric(m).String())
-		}
-		if dropped := r.hist[m].Merge(o.hist[m]); dropped != 0 {
-			return fmt.Errorf("merging %s: %d values do not fit", Metric(m), dropped)
-		}
-	}
-	return nil
-}
-
-// Reset empties the recorder and keeps its memory.
-func (r *Recorder) Reset() {
-	r.Counts = Counts{}
-	for m := range r.hist {
-		r.clamped[m], r.censored[m] = 0, 0
-		if r.hist[m] != nil {
-			r.hist[m].Reset()
+	for i, tally := range o.tallies {
+		m := Metric(i)
+		r.bound(m, o.clamped[m], o.censored[m])
+		if tally != nil && tally.Count() > 0 {
+			r.tally(m).Merge(tally)
 		}
 	}
 }
 
-// Histogram returns the histogram of m, nil when nothing was recorded.
+// bound adds what Merge and Add know of values besides the histogram of m.
+func (r *Recorder) bound(m Metric, clamped, censored int64) {
+	r.clamped[m] += clamped
+	if censored != 0 && (r.censored[m] == 0 || censored < r.censored[m]) {
+		r.censored[m] = censored
+	}
+}
+
+// Reset empties the recorder and lets its memory go.
+func (r *Recorder) Reset() { *r = Recorder{} }
+
+// Histogram returns the histogram of m as it is now, nil when nothing was recorded.
 func (r *Recorder) Histogram(m Metric) *hdrhistogram.Histogram {
-	if h := r.hist[m]; h != nil && h.TotalCount() > 0 {
-		return h
+	if tally := r.tallies[m]; tally != nil && tally.Count() > 0 {
+		return tally.Histogram()
 	}
 	return nil
 }
 
 // Add merges what an interval report holds.
 func (r *Recorder) Add(report *IntervalReport) error {
-	o := &Recorder{Counts: report.Counts}
+	r.Counts.Merge(&report.Counts)
 	for m := Metric(0); m < metricCount; m++ {
-		o.clamped[m], o.censored[m] = report.Clamped[m.String()], report.Censored[m.String()]
+		r.bound(m, report.Clamped[m.String()], report.Censored[m.String()])
 		p, there := report.Hist[m.String()]
 		if !there {
 			continue
 		}
 		h, err := hdrhistogram.Decode(p)
-		if err != nil {
-			return fmt.Errorf("decoding %s of agent %d: %w", m, report.Agent, err)
+		if err == nil {
+			err = r.tally(m).Add(h)
 		}
-		o.hist[m] = h
+		if err != nil {
+			return fmt.Errorf("%s of agent %d: %w", m, report.Agent, err)
+		}
 	}
-	return r.Merge(o)
+	return nil
 }
 
 // Clamped returns how many values of m lay outside its histogram's range.
@@ -164,21 +157,15 @@ func (r *Recorder) Clamped(m Metric) int64 { return r.clamped[m] }
 // there is none.
 func (r *Recorder) CensoredFrom(m Metric) int64 { return r.censored[m] }
 
-// encode returns the histograms in their V2 compressed form, by metric.
-func (r *Recorder) encode() (map[string][]byte, error) {
+// encode returns the histograms in their V2 encoding, by metric.
+func (r *Recorder) encode() map[string][]byte {
 	out := map[string][]byte{}
-	for m := Metric(0); m < metricCount; m++ {
-		h := r.Histogram(m)
-		if h == nil {
-			continue
+	for m, tally := range r.tallies {
+		if tally != nil && tally.Count() > 0 {
+			out[Metric(m).String()] = tally.Encode()
 		}
-		p, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
-		if err != nil {
-			return nil, fmt.Errorf("encoding %s: %w", m, err)
-		}
-		out[m.String()] = p
 	}
-	return out, nil
+	return out
 }
 
 // byMetric returns the entries of a that are not zero, by metric.

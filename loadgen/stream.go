@@ -42,7 +42,8 @@ func (f *filler) newStream(m *message, conn uint32, p *SendPlan) *stream {
 	id := identity{m.seq, conn, m.wall}
 	at := id.begins()
 	s.filler = source[at : at+fillerPeriod]
-	raw := id.bytes()
+	var raw [identityLen]byte
+	id.put(raw[:])
 	sum := crc32.Checksum(raw[:], castagnoli)
 	for rest := s.size - s.headed; rest > 0; rest -= fillerPeriod {
 		sum = crc32.Update(sum, castagnoli, s.filler[:min(rest, fillerPeriod)])

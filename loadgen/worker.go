@@ -239,8 +239,29 @@ func (g *group) open() Set {
 
 // slab hands out connections and messages without a heap object for each.
 type slab struct {
-	conns []conn
-	free  *message
+	conns    []conn
+	openings []*opening
+	free     *message
+}
+
+// keptOpenings bounds those that wait for the next connection.
+const keptOpenings = 256
+
+func (s *slab) opening() *opening {
+	last := len(s.openings) - 1
+	if last < 0 {
+		return new(opening)
+	}
+	o := s.openings[last]
+	s.openings = s.openings[:last]
+	return o
+}
+
+func (s *slab) putOpening(o *opening) {
+	*o = opening{} // what it has read is garbage now
+	if len(s.openings) < keptOpenings {
+		s.openings = append(s.openings, o)
+	}
 }
 
 func (s *slab) conn() *conn {

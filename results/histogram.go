@@ -19,6 +19,9 @@ const (
 	unitShare = 1000
 )
 
+// metricIdle has bounds of its own.
+const metricIdle = "idle_before_close"
+
 // beyondMin is how many observations must lie beyond a quantile before it is
 // given: with fewer it says more about chance than about the system.
 const beyondMin = 20
@@ -27,7 +30,7 @@ const beyondMin = 20
 // metric: 1 µs to 1 h with three digits, and 1 ms to 7 d for idle_before_close.
 // Histograms of the same metric merge exactly, since they share their bounds.
 func NewHistogram(metric string) *hdrhistogram.Histogram {
-	if metric == "idle_before_close" {
+	if metric == metricIdle {
 		return hdrhistogram.New(histogramIdleLow/unitShare, histogramIdleHigh, histogramDigits)
 	}
 	return hdrhistogram.New(histogramLow/unitShare, histogramHigh, histogramDigits)

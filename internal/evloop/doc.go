@@ -7,11 +7,12 @@
 //
 // The cost of a message should be the kernel's cost. Non-blocking system calls
 // are made raw, without handing the thread to Go's scheduler, since they return
-// at once. The loop polls once without waiting before it waits, so that a busy
-// loop never pays for a hand-off either. Readiness is level-triggered: one read
-// a wake-up suffices, and what is left over is reported again.
+// at once; so are waits of up to 20 ms, and the loop gives its thread away
+// only when one has brought nothing. Readiness is level-triggered: one read a
+// wake-up suffices, and what is left over is reported again.
 //
-// An idle descriptor costs one table entry (24 bytes) here, and no goroutine.
+// An idle descriptor costs one table entry (24 bytes, in pages of 256) here, and no
+// goroutine.
 //
 // # Threads
 //

@@ -30,10 +30,11 @@ func (e Events) Has(want Events) bool { return e&want != 0 }
 type Handler interface{ Ready(ready Events) }
 
 const (
-	batch      = 64        // events taken from the kernel at once
-	scratchLen = 256 << 10 // the shared read buffer
-	briefly    = 1_000_000 // ns that a loop waits before it gives its processor back
-	shortSlice = 100_000   // ns; the shortest that Linux grants
+	batch      = 64         // events taken from the kernel at once
+	scratchLen = 256 << 10  // the shared read buffer
+	briefly    = 20_000_000 // ns that a loop waits before it gives its processor back; see poll
+	many       = 4          // events at once that make more of them likely
+	shortSlice = 100_000    // ns; the shortest that Linux grants
 )
 
 // slot is what the loop knows of a descriptor. The generation tells an event
@@ -44,16 +45,24 @@ type slot struct {
 	gen     uint32
 }
 
+// page is the slots of 256 neighbouring descriptors, made when one of them is first
+// watched: a table that had to grow as a whole would leave its smaller copies behind.
+type page [1 << pageBits]slot
+
+const pageBits = 8
+
 // Loop is one epoll instance and its timers.
 type Loop struct {
 	epoll   int
 	wake    int
-	slots   []slot
+	pages   []*page
+	clock   int64 // the last reading of Now, 0: none since the event before
 	open    int
 	timers  timerHeap
 	early   int64 // ns; this and the next two are what Punctual asked for
 	nice    int
 	urgent  bool
+	many    bool // the last wait brought many events
 	coarse  bool // the kernel waits in milliseconds only
 	limit   unix.Timespec
 	scratch []byte
@@ -89,6 +98,14 @@ func New() (*Loop, error) {
 // Scratch returns the loop's shared buffer (256 KiB), for the duration of one
 // call of a handler. No one may keep a part of it.
 func (l *Loop) Scratch() []byte { return l.scratch }
+
+// Now reads the clock as [Now] does, for a handler. The loop looks at its timers after
+// every event and takes the handler's last reading for it, if there was one; a handler
+// that has gone on for long since should read again.
+func (l *Loop) Now() int64 {
+	l.clock = Now()
+	return l.clock
+}
 
 // Punctual makes the loop keep its timers' times as well as the machine can, at the
 // cost of processor time; to be called before [Loop.Run]. The loop wakes early
@@ -126,10 +143,7 @@ func (l *Loop) Add(fd int, want Events, h Handler) error {
 	if fd < 0 || h == nil {
 		return fmt.Errorf("evloop: cannot watch descriptor %d with handler %v", fd, h)
 	}
-	for fd >= len(l.slots) {
-		l.slots = append(l.slots, slot{})
-	}
-	s := &l.slots[fd]
+	s := l.newSlot(fd)
 	if s.handler != nil {
 		return fmt.Errorf("evloop: descriptor %d is watched already", fd)
 	}
@@ -145,10 +159,10 @@ func (l *Loop) Add(fd int, want Events, h Handler) error {
 
 // Want changes what fd is watched for; no system call when nothing changes.
 func (l *Loop) Want(fd int, want Events) error {
-	if fd < 0 || fd >= len(l.slots) || l.slots[fd].handler == nil {
+	s := l.watched(fd)
+	if s == nil {
 		return fmt.Errorf("evloop: descriptor %d is not watched", fd)
 	}
-	s := &l.slots[fd]
 	if s.want == want {
 		return nil
 	}
@@ -175,13 +189,36 @@ func (l *Loop) Close(fd int) {
 }
 
 func (l *Loop) forget(fd int) bool {
-	if fd < 0 || fd >= len(l.slots) || l.slots[fd].handler == nil {
+	s := l.watched(fd)
+	if s == nil {
 		return false
 	}
-	l.slots[fd].handler = nil
-	l.slots[fd].gen++
+	s.handler = nil
+	s.gen++
 	l.open--
 	return true
+}
+
+// watched returns the slot of a descriptor that the loop watches, nil for another.
+func (l *Loop) watched(fd int) *slot {
+	if i := fd >> pageBits; fd >= 0 && i < len(l.pages) && l.pages[i] != nil {
+		if s := &l.pages[i][fd&(1<<pageBits-1)]; s.handler != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// newSlot returns the slot of any descriptor.
+func (l *Loop) newSlot(fd int) *slot {
+	i := fd >> pageBits
+	for i >= len(l.pages) {
+		l.pages = append(l.pages, nil)
+	}
+	if l.pages[i] == nil {
+		l.pages[i] = new(page)
+	}
+	return &l.pages[i][fd&(1<<pageBits-1)]
 }
 
 // Post runs f on the loop's thread at its next turn. It may be called from any
@@ -233,19 +270,25 @@ func (l *Loop) Run() error {
 		defer l.relax()
 	}
 	for !l.stopped {
-		now := Now()
-		l.expire(now)
+		if l.expire(l.Now()) {
+			l.Now() // they have taken their time
+		}
 		n, errno := l.poll()
 		if errno != 0 && errno != unix.EINTR {
 			return fmt.Errorf("epoll_wait: %w", errno)
 		}
 		for i := 0; i < n && !l.stopped; i++ {
+			l.clock = 0
 			l.dispatch(&l.events[i])
 			// A batch of slow handlers must not make the timers late.
-			if len(l.timers) > 0 {
-				if now := Now(); l.timers[0].at <= now {
-					l.expire(now)
-				}
+			if len(l.timers) == 0 {
+				continue
+			}
+			if l.clock == 0 {
+				l.Now()
+			}
+			if l.timers[0].at <= l.clock {
+				l.expire(l.clock)
 			}
 		}
 	}
@@ -271,7 +314,7 @@ func count(loops int) {
 }
 
 func (l *Loop) dispatch(ev *unix.EpollEvent) {
-	s := &l.slots[ev.Fd]
+	s := &l.pages[ev.Fd>>pageBits][ev.Fd&(1<<pageBits-1)] // there: it was added
 	if s.handler == nil || s.gen != uint32(ev.Pad) {
 		return // closed, and perhaps opened anew, by a handler of this batch
 	}
@@ -281,33 +324,38 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 	}
 }
 
-// poll takes what is ready: first without waiting, then by a short wait, and only
-// when nothing came of that either by one that gives the processor back to Go's
-// scheduler. Go's monitor takes the processor of every thread that is in a system
-// call it was told of, and as long as it finds one it looks ten thousand times a
-// second, on the CPU that the loop needs; a busy loop therefore tells it nothing.
+// poll takes what is ready, after a short wait if need be, and only when nothing came
+// of that after one that gives the processor back to Go's scheduler. Go's monitor takes
+// the processor of every thread that is in a system call it was told of, and as long as
+// it finds one it looks ten thousand times a second, on the CPU that the loop needs; a
+// busy loop therefore tells it nothing.
+//
+// The short wait is longer than the kernel's tick (10 ms at most), because an earlier
+// end would have the processor's timer set twice for every sleep, which on a virtual
+// machine took some 10 µs. It keeps nobody: to stop the world Go sends the thread a signal,
+// and that ends the wait.
 func (l *Loop) poll() (int, unix.Errno) {
-	n, errno := l.wait(0, true)
-	if n > 0 || errno != 0 || l.stopped {
-		return n, errno
-	}
 	left := int64(-1)
 	if len(l.timers) > 0 {
-		left = l.timers[0].at - Now() - l.early
-		if left <= 0 {
-			return 0, 0
-		}
+		left = max(l.timers[0].at-l.clock-l.early, 0)
 	}
-	if left < 0 || left > briefly {
-		if n, errno := l.wait(briefly, true); n > 0 || errno != 0 {
+	// The kernel takes a fifth of a microsecond to prepare for a wait, also when there
+	// is something ready. After many events there mostly is.
+	if l.many || left == 0 {
+		if n, errno := l.wait(0, true); n > 0 || errno != 0 || left == 0 {
 			return n, errno
 		}
-		if left > 0 {
-			left = max(left-briefly, 0)
-		}
-		return l.wait(left, false)
 	}
-	return l.wait(left, true)
+	if 0 < left && left <= briefly {
+		return l.wait(left, true)
+	}
+	if n, errno := l.wait(briefly, true); n > 0 || errno != 0 {
+		return n, errno
+	}
+	if left > 0 {
+		left -= briefly
+	}
+	return l.wait(left, false)
 }
 
 // wait is epoll_wait for at most so many nanoseconds; negative: without end. raw
@@ -334,6 +382,7 @@ func (l *Loop) wait(ns int64, raw bool) (int, unix.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
+	l.many = int(n) >= many
 	return int(n), 0
 }
 
@@ -361,9 +410,11 @@ func (l *Loop) Discard() {
 	for _, f := range todo {
 		f()
 	}
-	for fd := range l.slots {
-		if l.slots[fd].handler != nil && fd != l.wake {
-			l.Close(fd)
+	for i, p := range l.pages {
+		for j := 0; p != nil && j < len(p); j++ {
+			if fd := i<<pageBits + j; p[j].handler != nil && fd != l.wake {
+				l.Close(fd)
+			}
 		}
 	}
 	unix.Close(l.wake)

@@ -47,13 +47,15 @@ func (l *Loop) Disarm(t *Timer) {
 
 // expire runs the timers that are due. It runs at most as many as were armed when
 // it began, so that a timer that arms itself for a time already past cannot keep
-// the loop from its sockets.
-func (l *Loop) expire(now int64) {
+// the loop from its sockets. It tells whether it ran any.
+func (l *Loop) expire(now int64) (ran bool) {
 	for left := len(l.timers); left > 0 && len(l.timers) > 0 && l.timers[0].at <= now && !l.stopped; left-- {
 		t := l.timers[0]
 		heap.Pop(&l.timers)
 		t.Owner.Expire(now)
+		ran = true
 	}
+	return ran
 }
 
 type timerHeap []*Timer

@@ -66,7 +66,10 @@ func owned(name string) bool {
 // to the handshake are left out.
 func AppendRequest(dst []byte, r *Request, k Key) []byte {
 	host, path := r.Host, r.Path
-	names := slices.Sorted(maps.Keys(r.Headers))
+	var names []string
+	if len(r.Headers) > 0 { // mostly there are none, and then nothing is allocated
+		names = slices.Sorted(maps.Keys(r.Headers))
+	}
 	for _, name := range names {
 		if strings.EqualFold(name, "Host") {
 			host = r.Headers[name]
