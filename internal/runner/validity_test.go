@@ -37,6 +37,12 @@ func TestJudge(t *testing.T) {
 		"late by less than a tenth of what is slow": {func(t *results.Trial, _ *circumstances) {
 			t.Steps[0].SendLag, t.Steps[0].ResponseTime = quantiles(600*time.Microsecond), quantiles(7*time.Millisecond)
 		}, nil},
+		"late at reading": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].ReceiveLag = quantiles(600 * time.Microsecond)
+		}, []string{"response_time", "service_time"}},
+		"late at reading by less than a tenth of what is slow": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].ReceiveLag, t.Steps[0].ResponseTime = quantiles(600*time.Microsecond), quantiles(7*time.Millisecond)
+		}, nil},
 		"slow target": {func(t *results.Trial, _ *circumstances) {
 			t.Steps[0].ResponseTime, t.Steps[0].WriteBlocked = quantiles(3*time.Second), quantiles(2*time.Second)
 		}, nil},
