@@ -12,6 +12,9 @@ type circumstances struct {
 	clockDrift time.Duration // wall against monotonic, over the trial
 	stolen     float64       // share of the machine's time, during the steps
 	longestGap time.Duration // between two samples
+	// others is the share of the machine's time that other programs took in a send
+	// step's window, by the step's id.
+	others map[string]float64
 }
 
 // judge finds what cannot be trusted in a trial. It is computed from the figures
@@ -19,7 +22,12 @@ type circumstances struct {
 func judge(t *results.Trial, c circumstances) []results.Invalid {
 	out := []results.Invalid{}
 	for i := range t.Steps {
-		out = append(out, judgeStep(&t.Steps[i])...)
+		s := &t.Steps[i]
+		out = append(out, judgeStep(s)...)
+		if share := c.others[s.ID]; share > othersShare {
+			out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf("other programs took %.0f%% of the machine's time (bound %.0f%%)",
+				100*share, 100*othersShare), Figures: []string{"response_time", "service_time"}})
+		}
 	}
 	if d := c.clockDrift.Abs(); d > clockStep {
 		out = append(out, results.Invalid{Reason: fmt.Sprintf("the clock stepped by %v during the trial", d.Round(time.Microsecond)),
