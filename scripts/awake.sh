@@ -6,7 +6,9 @@
 #
 # usage: scripts/awake.sh COMMAND [ARGUMENT...]
 set -eu
-if [ -w /dev/cpu_dma_latency ] && exec 3>/dev/cpu_dma_latency; then
+# Tried in a shell of its own first: one that fails to open it would end.
+if (exec 3>/dev/cpu_dma_latency) 2>/dev/null; then
+	exec 3>/dev/cpu_dma_latency
 	printf '\000\000\000\000' >&3 # the longest wake-up that is tolerated, in microseconds
 else
 	echo "awake.sh: /dev/cpu_dma_latency cannot be written, so that processors may sleep and waking them is measured too (root may write it)" >&2
