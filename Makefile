@@ -39,7 +39,7 @@ test-race: setup ## all tests under the race detector (needs a C compiler)
 	$(GO) test -race -timeout 20m ./...
 
 # Both take a machine that does nothing else. docs/methodology.md says how to read them.
-CALIBRATION ?= results/calibration-$(shell date -u +%Y%m%dT%H%M%SZ)
+CALIBRATION := $(or $(CALIBRATION),results/calibration-$(shell date -u +%Y%m%dT%H%M%SZ))
 .PHONY: calibrate
 calibrate: build ## inject known delays and judge what is measured of them (20 minutes)
 	scripts/awake.sh bin/wsgauge run calibrate --out $(CALIBRATION)/modest
