@@ -38,6 +38,18 @@ test-race: export CGO_ENABLED = 1
 test-race: setup ## all tests under the race detector (needs a C compiler)
 	$(GO) test -race -timeout 20m ./...
 
+# Both take a machine that does nothing else. docs/methodology.md says how to read them.
+CALIBRATION := $(or $(CALIBRATION),results/calibration-$(shell date -u +%Y%m%dT%H%M%SZ))
+.PHONY: calibrate
+calibrate: build ## inject known delays and judge what is measured of them (20 minutes)
+	scripts/awake.sh bin/wsgauge run calibrate --out $(CALIBRATION)/modest
+	scripts/awake.sh bin/wsgauge run calibrate-half --out $(CALIBRATION)/half
+	bin/wsgauge calibrate $(CALIBRATION)/modest $(CALIBRATION)/half
+
+.PHONY: evidence
+evidence: ## the experiments that the bounds of validity were chosen by (8 minutes)
+	WSGAUGE_EVIDENCE=1 $(GO) test ./cmd/wsgauge -run TestEvidence -v -count 1 -timeout 30m
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)

@@ -2,6 +2,8 @@
 // plots. Its parts can be used alone:
 //
 //	quantity    numbers with units
+//	shift       how much later answers come than through another target
+//	calibration whether what was injected is what was measured
 //	aggregate   one figure over the trials of a target; targets side by side
 //	verdict     expectations judged, and the exit code
 //	table       the terminal's summary

@@ -53,18 +53,18 @@ func TestMake(t *testing.T) {
 		"The median answer took 146 µs over a direct connection; in the same block it took through tunnel 44.9 µs more", "Nothing failed in 15 trials, all valid.",
 		"the proxy had 1 CPU (1), agents and backend 1 CPU (0); loopback: no network card, no round trip, no loss",
 		">Verdicts<", "pass", "failures == 0", ">Validity<", "Nothing speaks against", ">Comparison<", "p50 ÷ tunnel", ">event<", "1.45×", "Whose time it was", "send lag", "dial lag", "upgrade", "kernel: to the backend",
-		">Latency by percentile<", "aria-label=\"Lines of response time", "<svg", ">Latency over time<", ">CPU of the target", ">Memory per tunnel<", "40.5 KiB",
+		">Latency by percentile<", "aria-label=\"Lines of response time", "<svg", ">Added latency against direct<", "p99.9", ">Latency over time<", ">CPU of the target", ">Memory per tunnel<", "40.5 KiB",
 		">Descriptors and threads", ">Failures and closures<", "closed_by_us 900", ">Configuration of each target<", "MaxRequestWorkers 512",
 		"&lt;Location &#34;/&#34;&gt;", ">Environment<", "wsgauge run quickstart", "net.core.somaxconn", "The scenario, as it was run", "name: quickstart")
 	if strings.Contains(p, "interrupted") {
 		t.Error("the run was not interrupted")
 	}
 	alone(t, p)
-	if n := strings.Count(p, "role=\"img\" aria-label="); n != 5 {
-		t.Errorf("%d plots have a text in their place, of 5", n)
+	if n := strings.Count(p, "role=\"img\" aria-label="); n != 6 {
+		t.Errorf("%d plots have a text in their place, of 6", n)
 	}
-	if n := strings.Count(p, "<summary>The numbers</summary>"); n != 5 {
-		t.Errorf("%d plots have their numbers beside, of 5", n)
+	if n := strings.Count(p, "<summary>The numbers</summary>"); n != 6 {
+		t.Errorf("%d plots have their numbers beside, of 6", n)
 	}
 }
 
@@ -147,7 +147,7 @@ func TestMakeAgain(t *testing.T) {
 	}
 	first := again(t, dir)
 	plots, err := filepath.Glob(filepath.Join(dir, "plots", "*"))
-	if err != nil || len(plots) != 10 {
+	if err != nil || len(plots) != 12 {
 		t.Errorf("plots: %v, %v", plots, err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "plots")); err != nil {

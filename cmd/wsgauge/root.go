@@ -38,7 +38,7 @@ everything, drives the load, and leaves records and a report.
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(newRun(s), newCheck(s), newReport(s), newScenarios(s), newTargets(s),
+	root.AddCommand(newRun(s), newCheck(s), newReport(s), newCalibrate(s), newScenarios(s), newTargets(s),
 		newEcho(s), newTunnel(s), newAgent(), newGuard(s), newLaunch())
 	return root
 }

@@ -17,6 +17,8 @@ type MachineUsage struct {
 	// Busy is the CPU time spent, of all CPUs together, since boot; Steal what a
 	// hypervisor gave to others while we had work. Both in steps of 10 ms.
 	Busy, Steal time.Duration
+	// Tasks is the part of Busy that is not spent in interrupts.
+	Tasks time.Duration
 	// SocketMemoryBytes is what TCP sockets hold in the kernel, sent and received
 	// data that waits; whole pages.
 	SocketMemoryBytes int64
@@ -39,6 +41,7 @@ func Machine() (MachineUsage, error) {
 	}
 	t := all[0] // guest time is a part of user time already
 	m.Busy = seconds(t.User + t.Nice + t.System + t.Irq + t.Softirq)
+	m.Tasks = seconds(t.User + t.Nice + t.System)
 	m.Steal = seconds(t.Steal)
 	text, err := os.ReadFile("/proc/net/sockstat")
 	if err != nil {

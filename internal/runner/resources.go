@@ -21,6 +21,9 @@ func (s *sampler) ofStep(record *results.Step, y *tally, window *edge) map[strin
 		}
 	}
 	out := map[string]*results.Resources{}
+	if window.whole {
+		s.others[record.ID] = max(s.others[record.ID], others(window.from, window.to))
+	}
 	for _, name := range groupNames {
 		out[name] = s.resources(name, inside)
 		if out[name] != nil && window.whole && record.Messages.Through() > 0 {
@@ -97,6 +100,23 @@ func (s *sampler) resources(name string, list []reading) *results.Resources {
 		out.PSSBytesPerTunnel = &v
 	}
 	return out
+}
+
+// others is the share of the machine's time that programs took which are no part of
+// the run, between two readings. Time in interrupts is left out: whose it is the
+// kernel does not say.
+func others(from, to reading) float64 {
+	if from.tasks == 0 || to.tasks == 0 {
+		return 0
+	}
+	left := to.tasks - from.tasks
+	for _, name := range groupNames {
+		if cpu, ok := spent(from, to, name); ok {
+			left -= cpu
+		}
+	}
+	span := to.at.Sub(from.at).Seconds() * float64(len(proc.AvailableCPUs()))
+	return max(left.Seconds(), 0) / max(span, 1e-3)
 }
 
 // spent is the CPU time of a group between two readings.

@@ -25,6 +25,7 @@ type reading struct {
 	at     time.Time
 	open   int
 	groups map[string]proc.Usage // a group that could not be read is not there
+	tasks  time.Duration         // CPU time of everything that runs here; 0: not known
 }
 
 // sampler watches the processes of a trial, once a second and when it is told to.
@@ -49,12 +50,13 @@ type sampler struct {
 	steal    time.Duration
 	began    time.Time
 	failed   error
+	others   map[string]float64 // by send step: share of the machine that other programs took
 }
 
 // startSampler takes the first reading, before any tunnel is open, and begins.
 func startSampler(t *trial) (*sampler, error) {
 	s := &sampler{trial: t, roots: map[string][]int{"controller": {os.Getpid()}},
-		probers: map[string]*proc.Prober{}, lateness: map[string]*proc.Lateness{},
+		probers: map[string]*proc.Prober{}, lateness: map[string]*proc.Lateness{}, others: map[string]float64{},
 		ended: make(chan struct{}), began: time.Now()}
 	for _, b := range t.backends {
 		s.roots["backend"] = append(s.roots["backend"], b.PID())
@@ -159,6 +161,10 @@ func (s *sampler) mark(pss bool, step string) reading {
 	}
 	began := evloop.Now()
 	r := reading{at: now, open: s.now.open, groups: map[string]proc.Usage{}}
+	m, err := proc.Machine()
+	if err == nil {
+		r.tasks = m.Tasks
+	}
 	for name, pids := range s.roots {
 		u, err := s.usage(name, pids, pss)
 		if err != nil {
@@ -168,7 +174,7 @@ func (s *sampler) mark(pss bool, step string) reading {
 		s.write(s.row(now, name, u))
 	}
 	s.readings = append(s.readings, r)
-	s.write(s.machine(now, float64(evloop.Now()-began)/1e9))
+	s.write(s.machine(now, m, err, float64(evloop.Now()-began)/1e9))
 	return r
 }
 
@@ -207,9 +213,9 @@ func (s *sampler) row(at time.Time, group string, u proc.Usage) results.Sample {
 }
 
 // machine is the row of what belongs to no process.
-func (s *sampler) machine(at time.Time, cost float64) results.Sample {
+func (s *sampler) machine(at time.Time, m proc.MachineUsage, err error, cost float64) results.Sample {
 	row := s.blank(at, results.Machine)
-	if m, err := proc.Machine(); err == nil {
+	if err == nil {
 		row.StealSeconds, row.SocketMemoryBytes = seconds(m.Steal), measured(m.SocketMemoryBytes)
 		s.steal = m.Steal - s.stealAt
 	}

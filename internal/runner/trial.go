@@ -450,7 +450,7 @@ func (t *trial) finish(clock clockCheck) {
 	c := circumstances{clockDrift: clock.drift()}
 	if t.sampler != nil {
 		t.record.Resources = t.sampler.total(&t.record)
-		c.longestGap, c.stolen = t.sampler.gap(), t.sampler.stolen()
+		c.longestGap, c.stolen, c.others = t.sampler.gap(), t.sampler.stolen(), t.sampler.others
 	}
 	t.record.Invalid = judge(&t.record, c)
 	t.record.Valid = true

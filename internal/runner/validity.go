@@ -12,6 +12,9 @@ type circumstances struct {
 	clockDrift time.Duration // wall against monotonic, over the trial
 	stolen     float64       // share of the machine's time, during the steps
 	longestGap time.Duration // between two samples
+	// others is the share of the machine's time that other programs took in a send
+	// step's window, by the step's id.
+	others map[string]float64
 }
 
 // judge finds what cannot be trusted in a trial. It is computed from the figures
@@ -19,7 +22,12 @@ type circumstances struct {
 func judge(t *results.Trial, c circumstances) []results.Invalid {
 	out := []results.Invalid{}
 	for i := range t.Steps {
-		out = append(out, judgeStep(&t.Steps[i])...)
+		s := &t.Steps[i]
+		out = append(out, judgeStep(s)...)
+		if share := c.others[s.ID]; share > othersShare {
+			out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf("other programs took %.0f%% of the machine's time (bound %.0f%%)",
+				100*share, 100*othersShare), Figures: []string{"response_time", "service_time"}})
+		}
 	}
 	if d := c.clockDrift.Abs(); d > clockStep {
 		out = append(out, results.Invalid{Reason: fmt.Sprintf("the clock stepped by %v during the trial", d.Round(time.Microsecond)),
@@ -50,9 +58,14 @@ func judgeStep(s *results.Step) []results.Invalid {
 			Figures: []string{"response_time", "service_time"}})
 	}
 	m := s.Messages
-	if name, lag, response, ok := lagAndResponse(s); ok {
-		if bound := max(float64(sendLagFloor), sendLagShare*response); lag > bound {
-			latency("send lag %s %v exceeds %v: %s was late", name, micro(lag), micro(bound), generator)
+	for _, lag := range []struct {
+		of          *results.Quantiles
+		what, whose string
+		floor       time.Duration
+	}{{s.SendLag, "send lag", generator, sendLagFloor}, {s.ReceiveLag, "receive lag", "the generator", receiveLagFloor}} {
+		name, late, response, ok := lagAndResponse(lag.of, s.ResponseTime)
+		if bound := max(float64(lag.floor), lagShare*response); ok && late > bound {
+			latency("%s %s %v exceeds %v: %s was late", lag.what, name, micro(late), micro(bound), lag.whose)
 		}
 	}
 	// What was not sent for the target's sake (the connection had ended, its queue
@@ -74,23 +87,23 @@ func judgeStep(s *results.Step) []results.Invalid {
 
 // lagAndResponse are the highest quantile that has enough observations for both, or of
 // very few messages the worst.
-func lagAndResponse(s *results.Step) (name string, lag, response float64, ok bool) {
-	if s.SendLag == nil || s.ResponseTime == nil {
+func lagAndResponse(l, r *results.Quantiles) (name string, lag, response float64, ok bool) {
+	if l == nil || r == nil {
 		return "", 0, 0, false
 	}
 	for _, q := range []struct {
 		name          string
 		lag, response *float64
 	}{
-		{"p99", s.SendLag.P99, s.ResponseTime.P99},
-		{"p90", s.SendLag.P90, s.ResponseTime.P90},
-		{"p50", s.SendLag.P50, s.ResponseTime.P50},
+		{"p99", l.P99, r.P99},
+		{"p90", l.P90, r.P90},
+		{"p50", l.P50, r.P50},
 	} {
 		if q.lag != nil && q.response != nil {
 			return q.name, *q.lag, *q.response, true
 		}
 	}
-	return "at most", s.SendLag.Max, s.ResponseTime.Max, true
+	return "at most", l.Max, r.Max, true
 }
 
 func micro(ns float64) time.Duration { return time.Duration(ns).Round(time.Microsecond) }

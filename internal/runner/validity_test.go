@@ -37,6 +37,12 @@ func TestJudge(t *testing.T) {
 		"late by less than a tenth of what is slow": {func(t *results.Trial, _ *circumstances) {
 			t.Steps[0].SendLag, t.Steps[0].ResponseTime = quantiles(600*time.Microsecond), quantiles(7*time.Millisecond)
 		}, nil},
+		"late at reading": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].ReceiveLag = quantiles(600 * time.Microsecond)
+		}, []string{"response_time", "service_time"}},
+		"late at reading by less than a tenth of what is slow": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].ReceiveLag, t.Steps[0].ResponseTime = quantiles(600*time.Microsecond), quantiles(7*time.Millisecond)
+		}, nil},
 		"slow target": {func(t *results.Trial, _ *circumstances) {
 			t.Steps[0].ResponseTime, t.Steps[0].WriteBlocked = quantiles(3*time.Second), quantiles(2*time.Second)
 		}, nil},
@@ -66,11 +72,13 @@ func TestJudge(t *testing.T) {
 			m := &t.Steps[0].Messages
 			m.Sent, m.OnTime, m.NotSent, m.NotSentCauses = 5_000, 5_000, 5_000, map[string]int64{"ended": 5_000}
 		}, nil},
-		"clock step":   {func(_ *results.Trial, c *circumstances) { c.clockDrift = -time.Second }, []string{"all"}},
-		"stolen":       {func(_ *results.Trial, c *circumstances) { c.stolen = 0.2 }, []string{"all"}},
-		"slow sampler": {func(_ *results.Trial, c *circumstances) { c.longestGap = 5 * time.Second }, []string{"all"}},
-		"ended early":  {func(t *results.Trial, _ *circumstances) { t.Error = "target event: killed" }, []string{"all"}},
-		"nothing sent": {func(t *results.Trial, _ *circumstances) { t.Steps[0].Figures = results.Figures{} }, nil},
+		"clock step":     {func(_ *results.Trial, c *circumstances) { c.clockDrift = -time.Second }, []string{"all"}},
+		"stolen":         {func(_ *results.Trial, c *circumstances) { c.stolen = 0.2 }, []string{"all"}},
+		"other programs": {func(_ *results.Trial, c *circumstances) { c.others = map[string]float64{"load": 0.3} }, []string{"response_time", "service_time"}},
+		"few of them":    {func(_ *results.Trial, c *circumstances) { c.others = map[string]float64{"load": 0.03, "other": 0.5} }, nil},
+		"slow sampler":   {func(_ *results.Trial, c *circumstances) { c.longestGap = 5 * time.Second }, []string{"all"}},
+		"ended early":    {func(t *results.Trial, _ *circumstances) { t.Error = "target event: killed" }, []string{"all"}},
+		"nothing sent":   {func(t *results.Trial, _ *circumstances) { t.Steps[0].Figures = results.Figures{} }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trial, circumstance := sound(), circumstances{longestGap: time.Second}

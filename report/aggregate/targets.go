@@ -64,6 +64,22 @@ func Yardstick(targets []Target) []*results.Trial {
 	return found
 }
 
+// Reference names the target that others are compared with at equal quantiles: the
+// direct connection when there is one, or else the reference tunnel; "" without
+// either.
+func Reference(targets []Target) string {
+	yardstick := Yardstick(targets)
+	for _, t := range targets {
+		if t.Info != nil && t.Info.Kind == "direct" {
+			return t.Name
+		}
+	}
+	if len(yardstick) > 0 {
+		return yardstick[0].Target
+	}
+	return ""
+}
+
 // Alike merges neighbouring verdicts that say the same of several targets; their
 // names are listed in Target.
 func Alike(list []results.Verdict) []results.Verdict {

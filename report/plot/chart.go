@@ -4,7 +4,7 @@
 // those who read numbers; SVG and PNG are drawn from it.
 //
 //	chart.go               what a chart is
-//	latency.go resources.go  from records to charts
+//	latency.go shift.go resources.go  from records to charts
 //	ticks.go labels.go     where the numbers and names stand
 //	theme.go draw.go bars.go  the drawing
 //	write.go               SVG for a page, SVG and PNG files
@@ -70,10 +70,11 @@ type Axis struct {
 }
 
 // Line is one target's; Place is its number in the scenario, and chooses colour and
-// dashes. X ascends.
+// dashes. X ascends. A thin line belongs to another, and has no name.
 type Line struct {
 	Name  string
 	Place int
+	Thin  bool
 	X, Y  []float64
 }
 
@@ -102,7 +103,7 @@ type Table struct {
 // could not be read for them.
 func Charts(d *results.RunData) (charts []Chart, problems []string) {
 	s := newSource(d)
-	charts = []Chart{latencyByPercentile(s), latencyOverTime(s), cpuOverTime(s), memoryPerTunnel(s), descriptorsAndThreads(s)}
+	charts = []Chart{latencyByPercentile(s), addedLatency(s), latencyOverTime(s), cpuOverTime(s), memoryPerTunnel(s), descriptorsAndThreads(s)}
 	return charts, s.problems
 }
 

@@ -161,11 +161,11 @@ func wellFormed(t *testing.T, name string, p []byte) {
 // A second of less than 2000 messages has no p99: the slowest stands in its place.
 func TestSlowestWhereNoP99(t *testing.T) {
 	charts, _ := Charts(open(t, synthetic.Options{Blocks: 1, Targets: 1, Messages: 3000}))
-	if got := charts[1].Panels[1].Title; got != "slowest of each second" {
+	if got := charts[2].Panels[1].Title; got != "slowest of each second" {
 		t.Errorf("the second panel is %q", got)
 	}
 	charts, _ = Charts(open(t, synthetic.Options{Blocks: 1, Targets: 1, Messages: 9000}))
-	if got := charts[1].Panels[1].Title; got != "p99 of each second" {
+	if got := charts[2].Panels[1].Title; got != "p99 of each second" {
 		t.Errorf("the second panel is %q", got)
 	}
 }
@@ -192,7 +192,7 @@ func TestBrokenInterval(t *testing.T) {
 	if len(problems) == 0 || !strings.Contains(problems[0], "1.direct.load.response_time") {
 		t.Errorf("problems: %v", problems)
 	}
-	if n := len(charts[1].Panels[0].Lines[0].X); n != 2 {
+	if n := len(charts[2].Panels[0].Lines[0].X); n != 2 {
 		t.Errorf("%d seconds are drawn, 2 are whole", n)
 	}
 }

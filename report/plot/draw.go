@@ -190,8 +190,11 @@ func (s stroke) Plot(c draw.Canvas, p *plot.Plot) {
 		points = append(points, vg.Point{X: x(s.X[i]), Y: y(s.Y[i])})
 	}
 	style := lineStyle(s.Place)
+	if s.Thin {
+		style.Width /= 3
+	}
 	c.StrokeLines(style, points)
-	if len(points) > 12 {
+	if len(points) > 12 || s.Thin {
 		return
 	}
 	for _, pt := range points {

@@ -37,7 +37,7 @@ const (
 func (p *Panel) nameWidth() vg.Length {
 	width := vg.Length(0)
 	for _, l := range p.Lines {
-		if len(l.X) > 0 {
+		if len(l.X) > 0 && !l.Thin {
 			width = max(width, nameStyle(l.Place).Width(shortName(l.Name)))
 		}
 	}
@@ -61,7 +61,7 @@ func (p *Panel) names(g *plot.Plot, area, canvas draw.Canvas) {
 	x, y := g.Transforms(&data)
 	var list []label
 	for i := range p.Lines {
-		if l := &p.Lines[i]; len(l.X) > 0 {
+		if l := &p.Lines[i]; len(l.X) > 0 && !l.Thin {
 			end := vg.Point{X: x(l.X[len(l.X)-1]), Y: y(l.Y[len(l.Y)-1])}
 			list = append(list, label{l, end, end.Y})
 		}

@@ -18,6 +18,7 @@ const metric = "response_time"
 
 // source is a run's records, sorted for the charts.
 type source struct {
+	data      *results.RunData
 	run       *results.Run
 	targets   []aggregate.Target
 	intervals map[trialKey][]*results.Interval // of response time, by their start
@@ -33,7 +34,7 @@ type trialKey struct {
 func keyOf(t *results.Trial) trialKey { return trialKey{t.Block, t.Target} }
 
 func newSource(d *results.RunData) *source {
-	s := &source{run: d.Run, targets: aggregate.Targets(d), intervals: map[trialKey][]*results.Interval{}, samples: map[trialKey][]*results.Sample{}}
+	s := &source{data: d, run: d.Run, targets: aggregate.Targets(d), intervals: map[trialKey][]*results.Interval{}, samples: map[trialKey][]*results.Sample{}}
 	for i := range d.Intervals {
 		if v := &d.Intervals[i]; v.Metric == metric {
 			k := trialKey{v.Block, v.Target}

@@ -37,6 +37,7 @@ func Write(w io.Writer, d *results.RunData, dir string) error {
 		for _, s := range aggregate.Workloads(d) {
 			paragraph(&b, "", s)
 		}
+		added(&b, d)
 	} else {
 		b.WriteString("No target was run.\n")
 	}

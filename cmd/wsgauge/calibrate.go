@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"wsgauge/report/calibration"
+	"wsgauge/results"
+	"wsgauge/targets/tunnel"
+)
+
+func newCalibrate(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "calibrate RUN...",
+		Short: "Judge whether runs show what the reference tunnel injected",
+		Long: `calibrate reads the records of runs whose targets are the reference tunnel without
+and with delays (inject), such as those of the shipped scenarios calibrate and
+calibrate-half. The shift of the response times at p50, p90, p99 and p99.9, against
+the tunnel without in the same block, has to be what was injected: within 5% or
+20 µs, the larger, in the median over the blocks. Blocks of several runs are taken
+together; those that are not valid are left out.
+
+Exit codes: 0 all of it is; 3 something is not; 4 there are too few observations.`,
+		Example: `  wsgauge run calibrate --out results/calibrate
+  wsgauge calibrate results/calibrate`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, dirs []string) error {
+			verdict, err := calibrate(s, dirs)
+			switch {
+			case err != nil:
+				return err
+			case verdict == calibration.Outside:
+				return &codedError{exitFailed, nil}
+			case verdict == calibration.TooFew:
+				return &codedError{exitInconclusive, nil}
+			}
+			return nil
+		},
+	}
+}
+
+func calibrate(s streams, dirs []string) (calibration.Verdict, error) {
+	var runs []*results.RunData
+	var infos []results.TargetInfo
+	for _, dir := range dirs {
+		d, err := results.Open(dir)
+		if err != nil {
+			return "", err
+		}
+		for _, p := range d.Problems {
+			fmt.Fprintf(s.out, "%s: missing from the records: %s\n", dir, p)
+		}
+		runs, infos = append(runs, d), append(infos, d.Run.Targets...)
+	}
+	reference, targets, err := injections(infos)
+	if err != nil {
+		return "", err
+	}
+	sections, problems := calibration.Run(calibration.Join(runs), reference, targets)
+	for _, p := range problems {
+		fmt.Fprintln(s.out, "missing from the records: "+p)
+	}
+	return calibration.Of(sections), calibration.Write(s.out, sections)
+}
+
+// injections finds the tunnel that nothing was injected into, and what was into the
+// others: their configuration is the command that started them.
+func injections(list []results.TargetInfo) (reference string, targets []calibration.Target, err error) {
+	texts := map[string]string{}
+	for _, info := range list {
+		if info.Kind != "tunnel" || info.Config == "" { // it was never started
+			continue
+		}
+		text := ""
+		if _, after, found := strings.Cut(info.Config, " --inject "); found {
+			text = strings.Fields(after)[0]
+		}
+		if before, again := texts[info.Name]; again && before != text {
+			return "", nil, fmt.Errorf("the target %s is not the same in all runs: %q and %q were injected; judge them one by one", info.Name, before, text)
+		} else if again {
+			continue
+		}
+		texts[info.Name] = text
+		if text == "" && reference == "" {
+			reference = info.Name
+			continue
+		}
+		t := calibration.Target{Name: info.Name, Text: text}
+		if text != "" {
+			i, err := tunnel.ParseInjection(text)
+			if err != nil {
+				return "", nil, fmt.Errorf("target %s: %w", info.Name, err)
+			}
+			t.Injected = calibration.Injected{Delay: float64(i.Delay), Jitter: float64(i.Jitter),
+				StallFor: float64(i.StallFor), StallEvery: float64(i.StallEvery)}
+		}
+		targets = append(targets, t)
+	}
+	if reference == "" || len(targets) == 0 {
+		return "", nil, errors.New("there is no tunnel without injection, or no other tunnel to compare with it; run the scenario calibrate")
+	}
+	return reference, targets, nil
+}
