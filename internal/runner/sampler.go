@@ -45,12 +45,14 @@ type sampler struct {
 	counts   loadgen.Counts // of the last second
 	lastPSS  time.Time
 	lastTick time.Time
-	longest  time.Duration
-	stealAt  time.Duration
-	steal    time.Duration
-	began    time.Time
-	failed   error
-	others   map[string]float64 // by send step: share of the machine that other programs took
+	// socketsDue is the clock time before which sockets are not counted again.
+	socketsDue int64
+	longest    time.Duration
+	stealAt    time.Duration
+	steal      time.Duration
+	began      time.Time
+	failed     error
+	others     map[string]float64 // by send step: share of the machine that other programs took
 }
 
 // startSampler takes the first reading, before any tunnel is open, and begins.
@@ -174,7 +176,7 @@ func (s *sampler) mark(pss bool, step string) reading {
 		s.write(s.row(now, name, u))
 	}
 	s.readings = append(s.readings, r)
-	s.write(s.machine(now, m, err, float64(evloop.Now()-began)/1e9))
+	s.write(s.machine(now, m, err, began))
 	return r
 }
 
@@ -213,12 +215,37 @@ func (s *sampler) row(at time.Time, group string, u proc.Usage) results.Sample {
 }
 
 // machine is the row of what belongs to no process.
-func (s *sampler) machine(at time.Time, m proc.MachineUsage, err error, cost float64) results.Sample {
+func (s *sampler) machine(at time.Time, m proc.MachineUsage, err error, began int64) results.Sample {
 	row := s.blank(at, results.Machine)
 	if err == nil {
 		row.StealSeconds, row.SocketMemoryBytes = seconds(m.Steal), measured(m.SocketMemoryBytes)
 		s.steal = m.Steal - s.stealAt
 	}
+	s.sockets(&row)
+	var worst, p99 time.Duration
+	for _, l := range s.lateness {
+		if a, b, naps, err := l.Take(); err == nil && naps > 0 {
+			worst, p99 = max(worst, a), max(p99, b)
+			row.LatenessMaxNs, row.LatenessP99Ns = measured(int64(worst)), measured(int64(p99))
+		}
+	}
+	cost := float64(evloop.Now()-began) / 1e9
+	row.SampleCostSeconds = &cost
+	return row
+}
+
+// socketsShare bounds what counting sockets may take of the time. The kernel walks
+// through all of the machine's, half a microsecond each, in stretches that nothing
+// interrupts: with 400,000 that every second would be what is measured.
+const socketsShare = 0.05
+
+// sockets counts the sockets of both legs, when it is time to again.
+func (s *sampler) sockets(row *results.Sample) {
+	began := evloop.Now()
+	if began < s.socketsDue {
+		return
+	}
+	defer func() { s.socketsDue = began + int64(float64(evloop.Now()-began)/socketsShare) }()
 	t := s.trial
 	low, high, ranged := portRange(t.run.record.Host.Sysctls["net.ipv4.ip_local_port_range"])
 	ephemeral := 0
@@ -228,29 +255,21 @@ func (s *sampler) machine(at time.Time, m proc.MachineUsage, err error, cost flo
 		}
 		return t.leg(local, remote)
 	})
-	if err == nil {
-		if ranged {
-			row.EphemeralPorts = count(ephemeral)
-		}
-		front, back := legs["front"], legs["back"]
-		row.FrontEstablished, row.FrontTimeWait = count(front["ESTABLISHED"]), count(front["TIME_WAIT"])
-		row.FrontCloseWait = count(front["CLOSE_WAIT"])
-		row.FrontFinWait = count(front["FIN_WAIT1"] + front["FIN_WAIT2"])
-		if t.child != nil {
-			row.BackEstablished, row.BackTimeWait = count(back["ESTABLISHED"]), count(back["TIME_WAIT"])
-			row.BackCloseWait = count(back["CLOSE_WAIT"])
-			row.BackFinWait = count(back["FIN_WAIT1"] + back["FIN_WAIT2"])
-		}
+	if err != nil {
+		return // not measured
 	}
-	var worst, p99 time.Duration
-	for _, l := range s.lateness {
-		if a, b, naps, err := l.Take(); err == nil && naps > 0 {
-			worst, p99 = max(worst, a), max(p99, b)
-			row.LatenessMaxNs, row.LatenessP99Ns = measured(int64(worst)), measured(int64(p99))
-		}
+	if ranged {
+		row.EphemeralPorts = count(ephemeral)
 	}
-	row.SampleCostSeconds = &cost
-	return row
+	front, back := legs["front"], legs["back"]
+	row.FrontEstablished, row.FrontTimeWait = count(front["ESTABLISHED"]), count(front["TIME_WAIT"])
+	row.FrontCloseWait = count(front["CLOSE_WAIT"])
+	row.FrontFinWait = count(front["FIN_WAIT1"] + front["FIN_WAIT2"])
+	if t.child != nil {
+		row.BackEstablished, row.BackTimeWait = count(back["ESTABLISHED"]), count(back["TIME_WAIT"])
+		row.BackCloseWait = count(back["CLOSE_WAIT"])
+		row.BackFinWait = count(back["FIN_WAIT1"] + back["FIN_WAIT2"])
+	}
 }
 
 // targetNow is the target's use of CPUs and memory in the last second; negative:
