@@ -86,8 +86,9 @@ func TestSlowTargetIsValid(t *testing.T) {
 		{"late", "inject: {delay: 500ms}", 500 * time.Millisecond},
 		{"jittery", "inject: {delay: 300ms, jitter: 400ms}", 400 * time.Millisecond},
 		{"stands still", "inject: {stall: {every: 1s, for: 700ms}}", 100 * time.Millisecond},
-		// 1000 messages a second at 2 ms each: twice what a CPU can do.
-		{"overloaded", "inject: {cpu: 2ms}", 200 * time.Millisecond},
+		// Far more than a CPU can do: a chunk of each of 100 connections waits for one of
+		// every other, which makes rounds of 600 ms.
+		{"overloaded", "inject: {cpu: 6ms}", 200 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := start(t, fmt.Sprintf(`
