@@ -20,6 +20,9 @@ const (
 	maxLoops       = 1024
 )
 
+// realtimePriority is above that of the generator's workers.
+const realtimePriority = 2
+
 // Options describe a server.
 type Options struct {
 	// Addr is where to listen; port 0 lets the kernel choose.
@@ -35,6 +38,10 @@ type Options struct {
 	Backlog int
 	// TLS, when not nil, makes it a wss server; see [tlsconn.ServerConfig].
 	TLS *tls.Config
+	// Realtime is the share of a CPU up to which each loop's thread goes before all
+	// ordinary ones, and before the generator's; 0: never. It takes CAP_SYS_NICE or
+	// RLIMIT_RTPRIO, and is left out without.
+	Realtime float64
 	// Refused, when not nil, is told why a connection could not be taken (mostly
 	// that no descriptor is left). The server pauses accepting for a moment and
 	// goes on. It is called on a loop's thread and must not block.
@@ -73,6 +80,9 @@ func Listen(o Options) (*Server, error) {
 			s.Close()
 			return nil, fmt.Errorf("echo: cannot make event loop %d of %d: %w", len(s.workers)+1, o.Loops, err)
 		}
+		if o.Realtime > 0 {
+			loop.Foremost(realtimePriority, o.Realtime)
+		}
 		s.workers = append(s.workers, newWorker(s, loop, o.MaxMessage))
 	}
 	a := &acceptor{server: s, fd: fd}
@@ -94,6 +104,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("echo: a message bound of %d bytes; give 0 for the default or a positive one", o.MaxMessage)
 	case o.Loops < 0 || o.Loops > maxLoops:
 		return fmt.Errorf("echo: %d event loops; give 0 for one, or up to %d", o.Loops, maxLoops)
+	case o.Realtime < 0 || o.Realtime > 1:
+		return fmt.Errorf("echo: real-time priority up to a share of %g; give 0 for none, or up to 1", o.Realtime)
 	case o.Backlog < 0:
 		return fmt.Errorf("echo: a backlog of %d; give 0 for %d or a positive one", o.Backlog, defaultBacklog)
 	}

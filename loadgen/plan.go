@@ -22,6 +22,9 @@ type Assignment struct {
 	Path    string           `json:"path"`
 	TLS     *Trust           `json:"tls,omitempty"` // wss; nil: ws
 	Nice    int              `json:"nice"`          // priority of the workers' threads
+	// Realtime is the share of a CPU up to which each of those threads goes before all
+	// ordinary ones; 0: never.
+	Realtime float64 `json:"realtime,omitempty"`
 }
 
 // Trust is whom clients believe, and whom they want to talk to.

@@ -24,6 +24,11 @@ const closeWait = int64(2e9)
 // be the median of the send lag.
 const earlyWake = int64(100e3)
 
+// realtimePriority is below that of a backend on the same CPU ([echo.Options]): what
+// keeps a worker from sending in time is told as send lag, and an echo that waits for a
+// worker would not be told at all.
+const realtimePriority = 1
+
 // worker is one event loop and the connections that belong to it. All of it is
 // used on the loop's thread alone; the agent speaks to it through posted calls.
 type worker struct {
@@ -71,6 +76,9 @@ func newWorker(a Assignment, index int) (*worker, error) {
 		return nil, fmt.Errorf("worker %d: %w", index, err)
 	}
 	loop.Punctual(earlyWake, a.Nice)
+	if a.Realtime > 0 {
+		loop.Foremost(realtimePriority, a.Realtime)
+	}
 	var seed [32]byte
 	if _, err := crand.Read(seed[:]); err != nil {
 		loop.Discard()

@@ -68,6 +68,7 @@ type Placement struct {
 	PerTarget  map[string]string `json:"per_target,omitempty"` // where a target has its own
 	Controller string            `json:"controller"`
 	AgentsNice int               `json:"agents_nice"`
+	Realtime   bool              `json:"realtime"` // agents and backend may go before all ordinary threads
 }
 
 // TargetInfo is what a target was.

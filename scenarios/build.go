@@ -136,7 +136,13 @@ func (b *builder) tunnel(raw *rawTunnel) *Tunnel {
 		return t
 	}
 	t.Inject = &Inject{Delay: i.Delay.v, Jitter: i.Jitter.v, Stall: Stall{For: i.Stall.For.v, Every: i.Stall.Every.v},
-		CPU: i.CPU.v, LeakFDEvery: i.LeakFDEvery.v, LeakBytes: i.LeakBytes.v}
+		CPU: i.CPU.v, Path: i.Path.v, LeakFDEvery: i.LeakFDEvery.v, LeakBytes: i.LeakBytes.v}
+	switch p := i.Path; {
+	case p.given() && i.Delay.v == 0 && i.Jitter.v == 0 && i.CPU.v == 0:
+		b.add(p.mark, "add one of them, or remove path", "path narrows delay, jitter and cpu, and there is none of them")
+	case strings.ContainsAny(p.v, "?#,{"):
+		b.add(p.mark, "", "path: %q is compared with the path of a request: no query, no comma, no {conn}", p.v)
+	}
 	if s := &i.Stall; s.For.known && s.Every.known && s.For.v >= s.Every.v {
 		b.add(s.For.mark, "make every longer", "stall: %v once every %v never ends", s.For.v, s.Every.v)
 	}

@@ -101,6 +101,7 @@ type rawInject struct {
 	Jitter      duration `json:"jitter,omitempty" max:"1m" example:"2ms" jsonschema:"Adds a random time to delay: uniform from 0 to this, independent from chunk to chunk."`
 	Stall       rawStall `json:"stall,omitempty" jsonschema:"Stops the whole process once in a while."`
 	CPU         duration `json:"cpu,omitempty" max:"1s" example:"100us" jsonschema:"Takes so much processor time for every chunk from client to backend; what comes meanwhile waits."`
+	Path        text     `json:"path,omitempty" form:"path" example:"/held" jsonschema:"Narrows delay, jitter and cpu to tunnels whose request asks for this path, without a query. So two groups of connections through one tunnel differ in nothing else."`
 	LeakFDEvery count    `json:"leak_fd_every,omitempty" max:"1000000" example:"10" jsonschema:"Leaks a descriptor with every so manieth tunnel that opens."`
 	LeakBytes   size     `json:"leak_bytes,omitempty" max:"1GiB" example:"4KiB" jsonschema:"Leaks so much memory with every tunnel that opens, 4 GiB in all at most."`
 }

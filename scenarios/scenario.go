@@ -87,6 +87,7 @@ type Inject struct {
 	Jitter      time.Duration // in addition, uniform from 0 to it
 	Stall       Stall
 	CPU         time.Duration // of each chunk from client to backend
+	Path        string        // of the tunnels that Delay, Jitter and CPU are for; empty: all
 	LeakFDEvery int           // a descriptor with every so manieth tunnel
 	LeakBytes   int           // with each tunnel
 }

@@ -3,12 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"wsgauge/report/calibration"
 	"wsgauge/results"
+	"wsgauge/scenarios"
 	"wsgauge/targets/tunnel"
 )
 
@@ -18,12 +21,15 @@ func newCalibrate(s streams) *cobra.Command {
 		Short: "Judge whether runs show what the reference tunnel injected",
 		Long: `calibrate reads the records of runs whose targets are the reference tunnel without
 and with delays (inject), such as those of the shipped scenarios calibrate and
-calibrate-half. The shift of the response times at p50, p90, p99 and p99.9, against
-the tunnel without in the same block, has to be what was injected: within 5% or
-20 µs, the larger, in the median over the blocks. Blocks of several runs are taken
-together; those that are not valid are left out.
+calibrate-half. The shift of the response times at p50, p90, p99 and p99.9 has to be
+what was injected: within 5% or 20 µs, the larger, in the median over the blocks. A
+delay that is for one path is held against other connections through the same
+tunnel, in the same trial; one that is for all of them, against the tunnel without
+in the same block. Blocks of several runs are taken together; those that are not
+valid are left out.
 
-Exit codes: 0 all of it is; 3 something is not; 4 there are too few observations.`,
+Exit codes: 0 all of it is; 3 something is not; 4 there are too few observations, or
+the blocks differ by so much that nothing can be said.`,
 		Example: `  wsgauge run calibrate --out results/calibrate
   wsgauge calibrate results/calibrate`,
 		Args: args(cobra.MinimumNArgs(1)),
@@ -34,7 +40,7 @@ Exit codes: 0 all of it is; 3 something is not; 4 there are too few observations
 				return err
 			case verdict == calibration.Outside:
 				return &codedError{exitFailed, nil}
-			case verdict == calibration.TooFew:
+			case verdict != calibration.Within:
 				return &codedError{exitInconclusive, nil}
 			}
 			return nil
@@ -55,7 +61,7 @@ func calibrate(s streams, dirs []string) (calibration.Verdict, error) {
 		}
 		runs, infos = append(runs, d), append(infos, d.Run.Targets...)
 	}
-	reference, targets, err := injections(infos)
+	reference, targets, err := injections(infos, pairs(dirs))
 	if err != nil {
 		return "", err
 	}
@@ -66,10 +72,55 @@ func calibrate(s streams, dirs []string) (calibration.Verdict, error) {
 	return calibration.Of(sections), calibration.Write(s.out, sections)
 }
 
+// pairs finds, by path, what the scenarios of runs let be compared within a target: to
+// the step that sends through connections of that path, the one that does not. Only
+// scenarios of two such steps say what belongs together; one that cannot be read has
+// none.
+func pairs(dirs []string) map[string]map[string]string {
+	found := map[string]map[string]string{}
+	for _, dir := range dirs {
+		s, err := scenarios.Load(filepath.Join(dir, "scenario.yaml"), scenarios.Options{})
+		if err != nil {
+			continue
+		}
+		paths, sends := map[string]string{}, map[string]string{} // by group; by step
+		var walk func([]scenarios.Step)
+		walk = func(steps []scenarios.Step) {
+			for _, step := range steps {
+				switch {
+				case step.Connect != nil:
+					paths[step.Connect.Group] = step.Connect.Path
+				case step.Send != nil:
+					sends[step.ID] = step.Send.Group
+				case step.Repeat != nil:
+					walk(step.Repeat.Steps)
+				}
+			}
+		}
+		walk(s.Steps)
+		if len(sends) != 2 {
+			continue
+		}
+		for held, group := range sends {
+			for plain, other := range sends {
+				if path := paths[group]; path != paths[other] {
+					if found[path] == nil {
+						found[path] = map[string]string{}
+					}
+					found[path][held] = plain
+				}
+			}
+		}
+	}
+	return found
+}
+
 // injections finds the tunnel that nothing was injected into, and what was into the
-// others: their configuration is the command that started them.
-func injections(list []results.TargetInfo) (reference string, targets []calibration.Target, err error) {
+// others: their configuration is the command that started them. A tunnel whose delay is
+// for one path is compared with itself, and then one without any delay is too.
+func injections(list []results.TargetInfo, pairs map[string]map[string]string) (reference string, targets []calibration.Target, err error) {
 	texts := map[string]string{}
+	within := map[string]string{}
 	for _, info := range list {
 		if info.Kind != "tunnel" || info.Config == "" { // it was never started
 			continue
@@ -96,10 +147,19 @@ func injections(list []results.TargetInfo) (reference string, targets []calibrat
 			}
 			t.Injected = calibration.Injected{Delay: float64(i.Delay), Jitter: float64(i.Jitter),
 				StallFor: float64(i.StallFor), StallEvery: float64(i.StallEvery)}
+			if i.Path != "" {
+				if t.Plain = pairs[i.Path]; t.Plain == nil {
+					return "", nil, fmt.Errorf("target %s: %s is for one path: the scenario needs two steps that send, one of them through connections of that path", info.Name, text)
+				}
+				maps.Copy(within, t.Plain)
+			}
 		}
 		targets = append(targets, t)
 	}
-	if reference == "" || len(targets) == 0 {
+	if len(within) > 0 && reference != "" {
+		targets = append([]calibration.Target{{Name: reference, Plain: within}}, targets...)
+	}
+	if len(targets) == 0 || reference == "" && len(within) == 0 {
 		return "", nil, errors.New("there is no tunnel without injection, or no other tunnel to compare with it; run the scenario calibrate")
 	}
 	return reference, targets, nil

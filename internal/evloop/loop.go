@@ -34,7 +34,6 @@ const (
 	scratchLen = 256 << 10  // the shared read buffer
 	briefly    = 20_000_000 // ns that a loop waits before it gives its processor back; see poll
 	many       = 4          // events at once that make more of them likely
-	shortSlice = 100_000    // ns; the shortest that Linux grants
 )
 
 // slot is what the loop knows of a descriptor. The generation tells an event
@@ -59,9 +58,8 @@ type Loop struct {
 	clock   int64 // the last reading of Now, 0: none since the event before
 	open    int
 	timers  timerHeap
-	early   int64 // ns; this and the next two are what Punctual asked for
-	nice    int
-	urgent  bool
+	early   int64 // ns before a timer is due that the loop wakes
+	rank    rank
 	many    bool // the last wait brought many events
 	coarse  bool // the kernel waits in milliseconds only
 	limit   unix.Timespec
@@ -105,33 +103,6 @@ func (l *Loop) Scratch() []byte { return l.scratch }
 func (l *Loop) Now() int64 {
 	l.clock = Now()
 	return l.clock
-}
-
-// Punctual makes the loop keep its timers' times as well as the machine can, at the
-// cost of processor time; to be called before [Loop.Run]. The loop wakes early
-// nanoseconds before a timer is due and polls for the rest, because a processor that
-// sleeps takes tens of microseconds to wake. And its thread asks the kernel to go
-// before others: by nice (-20 to 19), which takes CAP_SYS_NICE below 0, and by a
-// short slice, which lets it interrupt a thread with a longer one as soon as it wakes
-// (Linux 6.12 and later; sched_setattr(2)). What is not permitted is left out.
-func (l *Loop) Punctual(early int64, nice int) {
-	l.early, l.nice, l.urgent = max(early, 0), nice, true
-}
-
-// hasten does what Punctual promised of the thread. Both settings are asked for by
-// themselves, so that one that is refused does not cost the other.
-func (l *Loop) hasten() {
-	if unix.Setpriority(unix.PRIO_PROCESS, 0, l.nice) != nil {
-		l.nice = 0
-	}
-	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: int32(l.nice), Runtime: shortSlice}
-	_ = unix.SchedSetAttr(0, &attr, 0) // a kernel before 6.12 accepts and ignores it
-}
-
-// relax gives the thread back to Go's scheduler as it came; that needs no right.
-func (l *Loop) relax() {
-	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
-	_ = unix.SchedSetAttr(0, &attr, 0)
 }
 
 // Open returns the number of descriptors that the loop watches.
@@ -265,12 +236,11 @@ func (l *Loop) Run() error {
 	// The thread goes back to Go's scheduler with the slack it came with. A zero
 	// means the default and cannot fail after the call above has not.
 	defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
-	if l.urgent {
-		l.hasten()
-		defer l.relax()
-	}
+	l.rank.take()
+	defer l.rank.giveBack()
 	for !l.stopped {
-		if l.expire(l.Now()) {
+		l.rank.review(l.Now())
+		if l.expire(l.clock) {
 			l.Now() // they have taken their time
 		}
 		n, errno := l.poll()

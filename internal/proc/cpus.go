@@ -152,6 +152,19 @@ func MayRaise(nice int) bool {
 	return <-allowed
 }
 
+// MayRealtime tells whether this process and its children may give a thread of theirs
+// real-time priority: it takes CAP_SYS_NICE or RLIMIT_RTPRIO, and a control group that
+// has any real-time bandwidth.
+func MayRealtime() bool {
+	allowed := make(chan bool)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
+		allowed <- unix.SchedSetAttr(0, &attr, 0) == nil
+	}()
+	return <-allowed
+}
+
 // eachThread does something once to every thread of this process, until a look at
 // the list finds no new one: on Linux, affinity belongs to threads.
 func eachThread(do func(tid int) error) error {

@@ -69,6 +69,12 @@ func (l *Lateness) run(cpus string, ready chan<- error) {
 			return
 		}
 	}
+	// What is measured is how long an ordinary thread waits, also while this process
+	// has stepped back.
+	if err := stayForward(); err != nil {
+		ready <- err
+		return
+	}
 	// The kernel may make sleeps longer to wake several sleepers at once, by 50 µs
 	// when not told otherwise (prctl(2)).
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {

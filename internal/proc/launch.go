@@ -26,6 +26,9 @@ type conditions struct {
 	NofileSoft uint64 `json:"nofile_soft,omitempty"` // both 0: as inherited
 	NofileHard uint64 `json:"nofile_hard,omitempty"`
 	CPUs       string `json:"cpus,omitempty"` // "": as inherited
+
+	Nice  int           `json:"nice,omitempty"`
+	Slice time.Duration `json:"slice,omitempty"`
 }
 
 // The launcher writes one byte when everything is set, directly before the exec.
@@ -81,6 +84,16 @@ func launch(args []string) error {
 }
 
 func (c conditions) set() error {
+	// A controller that has stepped back starts programs that have not.
+	if err := stayForward(); err != nil {
+		return err
+	}
+	if c.Nice != 0 || c.Slice != 0 {
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: int32(c.Nice), Runtime: uint64(c.Slice)}
+		if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
+			return fmt.Errorf("set nice %d and a slice of %v: %w", c.Nice, c.Slice, err)
+		}
+	}
 	if c.NofileHard != 0 {
 		// Go raised the soft limit of this process at its start and would put the
 		// original back at exec; a limit set through package syscall ends that.

@@ -33,6 +33,13 @@ type Spec struct {
 	// above the inherited hard one raises that too, which takes privilege.
 	NofileSoft, NofileHard uint64
 	CPUs                   string // CPU list ([ParseCPUs]); empty: as inherited
+
+	// Nice is the priority (-20, first, to 19, last) and Slice how long a thread may go
+	// on while others wait (100 µs to 100 ms): one with a shorter slice interrupts one
+	// with a longer as soon as it wakes (Linux 6.12 and later; older ones ignore it).
+	// Both 0: as inherited.
+	Nice  int
+	Slice time.Duration
 }
 
 // Start starts a child in a process group of its own and returns when the program
@@ -189,7 +196,7 @@ func lookUp(program string) (string, error) {
 
 // conditions checks what is asked and writes it for the launcher.
 func (s *Spec) conditions() (string, error) {
-	c := conditions{NofileSoft: s.NofileSoft, NofileHard: s.NofileHard, CPUs: s.CPUs}
+	c := conditions{NofileSoft: s.NofileSoft, NofileHard: s.NofileHard, CPUs: s.CPUs, Nice: s.Nice, Slice: s.Slice}
 	if s.CPUs != "" {
 		if _, err := ParseCPUs(s.CPUs); err != nil {
 			return "", err

@@ -67,6 +67,9 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 	step := y.step(t.start)
 	step.Resources = t.sampler.ofStep(&step, y, readings)
 	t.record.Steps = append(t.record.Steps, step)
+	if plan.Send != nil {
+		t.passed(step, &y.sum)
+	}
 	t.event(results.Event{Kind: "step_end", Step: plan.ID})
 	return g.open, err
 }

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"time"
+
 	"wsgauge/internal/proc"
 	"wsgauge/results"
 	"wsgauge/scenarios"
@@ -9,6 +11,44 @@ import (
 // agentsNice raises the agents' event loops above what shares their CPU, where that
 // is permitted: the instrument must not wait for what it measures.
 const agentsNice = -10
+
+// backendSlice lets a backend interrupt an agent on the same CPU. An agent polls just
+// before a message is due; an echo that waits for that would be latency which no target
+// has made. The agents' loops ask for twice as much.
+const backendSlice = 100 * time.Microsecond
+
+// prompt gives a backend what the agents beside it have, unless the target would suffer
+// for it.
+func (l layout) prompt(spec *proc.Spec, nice int) {
+	if nice == 0 || l.backend != l.agents || l.backend == l.target {
+		return
+	}
+	spec.Nice, spec.Slice = nice, backendSlice
+}
+
+// agentsShare and backendShare are what of a CPU the loops of agents and backends may
+// use with real-time priority, all that share it together.
+const (
+	agentsShare  = 0.5
+	backendShare = 0.3
+)
+
+// realtime is the share of a CPU up to which each loop of an agent and each backend has
+// real-time priority; 0: never. What shares a CPU with the target must not be favoured
+// over it, and with many loops nothing would be left for others.
+func (l layout) realtime(agentLoops, backends int) (agents, backend float64) {
+	if l.agents == l.target || l.backend == l.target || !proc.MayRealtime() {
+		return 0, 0
+	}
+	share := func(all float64, list string, loops int) float64 {
+		cpus, err := proc.ParseCPUs(list)
+		if err != nil || loops == 0 {
+			return 0
+		}
+		return min(all, all*float64(len(cpus))/float64(loops))
+	}
+	return share(agentsShare, l.agents, agentLoops), share(backendShare, l.backend, backends)
+}
 
 // permittedNice is what the agents' loops really get.
 func permittedNice() int {
@@ -55,8 +95,9 @@ func (l layout) with(target string) layout {
 }
 
 func (l layout) record(list []*chosen) results.Placement {
+	first, _ := l.realtime(1, 1)
 	p := results.Placement{Agents: l.agents, Backend: l.backend, Target: l.target,
-		Controller: proc.FormatCPUs(proc.AvailableCPUs()), AgentsNice: permittedNice()}
+		Controller: proc.FormatCPUs(proc.AvailableCPUs()), AgentsNice: permittedNice(), Realtime: first > 0}
 	for _, t := range list {
 		if t.CPUs != "" {
 			if p.PerTarget == nil {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"sync"
@@ -34,6 +35,7 @@ type sampler struct {
 	roots    map[string][]int
 	probers  map[string]*proc.Prober
 	lateness map[string]*proc.Lateness // by CPU list
+	behind   *proc.Background          // nil: not permitted
 	cancel   context.CancelFunc
 	ended    chan struct{}
 
@@ -87,8 +89,15 @@ func startSampler(t *trial) (*sampler, error) {
 	return s, nil
 }
 
-// open starts what measures; release ends it.
+// open starts what measures; release ends it. While it measures, the controller goes
+// behind everybody else: its own work comes in bursts of milliseconds and must not be
+// what a target, a backend or an agent waits for.
 func (s *sampler) open() error {
+	behind, err := proc.StepBack()
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	s.behind = behind
 	for name := range s.roots {
 		p, err := proc.NewProber()
 		if err != nil {
@@ -116,6 +125,11 @@ func (s *sampler) release() {
 	}
 	for _, p := range s.probers {
 		p.Close()
+	}
+	if s.behind != nil {
+		if err := s.behind.Stop(); err != nil {
+			s.trial.run.keepError(err)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"wsgauge/echo"
@@ -42,6 +43,7 @@ type trial struct {
 	sampler  *sampler
 	log      *targets.Tail
 	sum      loadgen.Recorder
+	sends    []*passes     // the send steps, in their order
 	window   time.Duration // all send windows
 	peak     int
 }
@@ -106,7 +108,9 @@ func (t *trial) up(ctx context.Context) error {
 		t.record.TargetEnded = context.Cause(ctx) == nil && t.instance != nil && len(t.instance.Argv) > 0
 		return fmt.Errorf("target %s: %w", t.target.Name, err)
 	}
-	as := loadgen.Assignment{Agents: r.spread.agents, Workers: r.scenario.Agents.Workers,
+	agents, _ := t.cpus().realtime(r.spread.agents*r.scenario.Agents.Workers, r.spread.backends)
+	as := loadgen.Assignment{Realtime: agents,
+		Agents: r.spread.agents, Workers: r.scenario.Agents.Workers,
 		Seed: r.scenario.Seed, Nice: r.record.Placement.AgentsNice, Addrs: t.instance.Addrs, Sources: t.site.sources,
 		Host: t.instance.Addrs[0].String(), Path: "/"}
 	if r.scenario.WSS(t.target.Target) {
@@ -130,9 +134,13 @@ func (t *trial) startBackend(ctx context.Context, logDir string, index int) erro
 	if r.spread.backends > 1 {
 		spec.Name = fmt.Sprintf("backend %d", index)
 	}
+	t.cpus().prompt(&spec, r.record.Placement.AgentsNice)
 	r.raiseFiles(&spec)
 	return r.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
 		spec.Argv = []string{r.Executable, "echo", "--listen", addr.String()}
+		if _, share := t.cpus().realtime(r.spread.agents*r.scenario.Agents.Workers, r.spread.backends); share > 0 {
+			spec.Argv = append(spec.Argv, "--realtime", strconv.FormatFloat(share, 'g', 3, 64))
+		}
 		if r.scenario.Backend.TLS {
 			spec.Argv = append(spec.Argv, "--tls-cert", t.files.Cert, "--tls-key", t.files.Key)
 		}
@@ -452,13 +460,44 @@ func (t *trial) finish(clock clockCheck) {
 		t.record.Resources = t.sampler.total(&t.record)
 		c.longestGap, c.stolen, c.others = t.sampler.gap(), t.sampler.stolen(), t.sampler.others
 	}
-	t.record.Invalid = judge(&t.record, c)
+	t.record.Invalid = judge(t.record.Error, t.merged(), c)
 	t.record.Valid = true
 	for _, i := range t.record.Invalid {
 		for _, f := range i.Figures {
 			t.record.Valid = t.record.Valid && f != "all"
 		}
 	}
+}
+
+// passes are all passes of a send step; those of a repeat are judged together, as they
+// are merged by whoever reads the step's histograms.
+type passes struct {
+	step results.Step // the first
+	n    int
+	sum  loadgen.Recorder
+}
+
+// passed keeps a pass of a send step.
+func (t *trial) passed(step results.Step, sum *loadgen.Recorder) {
+	i := slices.IndexFunc(t.sends, func(p *passes) bool { return p.step.ID == step.ID })
+	if i < 0 {
+		i = len(t.sends)
+		t.sends = append(t.sends, &passes{step: step})
+	}
+	t.sends[i].n++
+	t.sends[i].sum.Merge(sum)
+}
+
+// merged are the send steps as they are judged.
+func (t *trial) merged() (steps []results.Step) {
+	for _, p := range t.sends {
+		step := p.step
+		if p.n > 1 {
+			step = results.Step{ID: step.ID, Pattern: step.Pattern, Figures: figures(&p.sum, 0, 0)}
+		}
+		steps = append(steps, step)
+	}
+	return steps
 }
 
 func (t *trial) event(e results.Event) { t.eventAt(time.Now(), e) }

@@ -17,12 +17,12 @@ type circumstances struct {
 	others map[string]float64
 }
 
-// judge finds what cannot be trusted in a trial. It is computed from the figures
-// alone, so that it can be repeated from the records.
-func judge(t *results.Trial, c circumstances) []results.Invalid {
+// judge finds what cannot be trusted in a trial, by the figures of its send steps and
+// the error that ended it, if any.
+func judge(failed string, sends []results.Step, c circumstances) []results.Invalid {
 	out := []results.Invalid{}
-	for i := range t.Steps {
-		s := &t.Steps[i]
+	for i := range sends {
+		s := &sends[i]
 		out = append(out, judgeStep(s)...)
 		if share := c.others[s.ID]; share > othersShare {
 			out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf("other programs took %.0f%% of the machine's time (bound %.0f%%)",
@@ -41,8 +41,8 @@ func judge(t *results.Trial, c circumstances) []results.Invalid {
 		out = append(out, results.Invalid{Reason: fmt.Sprintf("the sampler fell behind: %.1f s between two samples", c.longestGap.Seconds()),
 			Figures: []string{"all"}})
 	}
-	if t.Error != "" {
-		out = append(out, results.Invalid{Reason: "the trial did not run to its end: " + t.Error, Figures: []string{"all"}})
+	if failed != "" {
+		out = append(out, results.Invalid{Reason: "the trial did not run to its end: " + failed, Figures: []string{"all"}})
 	}
 	return out
 }

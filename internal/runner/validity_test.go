@@ -84,7 +84,7 @@ func TestJudge(t *testing.T) {
 			trial, circumstance := sound(), circumstances{longestGap: time.Second}
 			c.change(trial, &circumstance)
 			var got []string
-			for _, i := range judge(trial, circumstance) {
+			for _, i := range judge(trial.Error, trial.Steps, circumstance) {
 				if i.Reason == "" {
 					t.Error("no reason is given")
 				}

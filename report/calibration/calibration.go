@@ -114,6 +114,9 @@ type Verdict string
 const (
 	Within  Verdict = "within"
 	Outside Verdict = "outside"
+	// Unclear: the median is not within the bound, but the blocks differ by so much
+	// that what is true may be.
+	Unclear Verdict = "unclear"
 	TooFew  Verdict = "too few" // blocks in which both samples know the quantile
 )
 
@@ -148,6 +151,8 @@ func Judge(target, reference map[int]shift.Sample, injected Injected, quantile f
 		row.Verdict = TooFew
 	case math.Abs(row.Error.Median) <= row.Tolerance:
 		row.Verdict = Within
+	case row.Error.Low <= row.Tolerance && row.Error.High >= -row.Tolerance:
+		row.Verdict = Unclear
 	default:
 		row.Verdict = Outside
 	}

@@ -63,7 +63,7 @@ func TestJudge(t *testing.T) {
 		"off by 15 µs of 50": {good, func(*rand.Rand) float64 { return 65e3 },
 			Injected{Delay: 50e3}, [4]Verdict{Within, Within, Within, Within}},
 		"off by 40 µs of 50": {good, func(*rand.Rand) float64 { return 90e3 },
-			Injected{Delay: 50e3}, [4]Verdict{Outside, Outside, Outside, Outside}},
+			Injected{Delay: 50e3}, [4]Verdict{Outside, Outside, Outside, Unclear}}, // the tail differs by more from block to block
 		"less than was injected": {good, func(*rand.Rand) float64 { return 4.7e6 },
 			Injected{Delay: 5e6}, [4]Verdict{Outside, Outside, Outside, Outside}},
 		"within five per cent": {good, func(*rand.Rand) float64 { return 5.2e6 },
@@ -154,7 +154,7 @@ func TestWrite(t *testing.T) {
 		name, text string
 		delay      float64
 	}{{"good", "delay=100µs", 100e3}, {"bad", "delay=1ms", 1e6}, {"same", "", 100e3}} {
-		s := Section{Target: Target{d.name, d.text, Injected{Delay: d.delay}}, Step: "load", Rate: 2000, Blocks: 5, Valid: 5}
+		s := Section{Target: Target{Name: d.name, Text: d.text, Injected: Injected{Delay: d.delay}}, Step: "load", Rate: 2000, Blocks: 5, Valid: 5}
 		for _, q := range Quantiles() {
 			s.Rows = append(s.Rows, Judge(target, reference, s.Target.Injected, q))
 		}
@@ -169,7 +169,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"step load, 2000 messages a second", "delay=100µs", "p99.9", "within", "outside", "nothing (same)",
-		"too few: 2 of 5 blocks know it, 3 are needed", "7 of 12 within, 4 outside, 1 with too few", "94%"} {
+		"too few: 2 of 5 blocks know it, 3 are needed", "7 of 12 within, 4 outside, 0 unclear (the blocks differ by more than is allowed), 1 with too few", "94%"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("there is no %q in\n%s", want, b.String())
 		}

@@ -18,6 +18,20 @@ type Target struct {
 	// so that it is the reference once more.
 	Text string
 	Injected
+	// Plain has, by the step whose connections the delay is for, that of others through
+	// the same target, which it is then compared with. Of a step that is not in it, all
+	// connections are delayed, and the reference is another target.
+	Plain map[string]string
+}
+
+// undelayed tells that a step is there to be compared with another.
+func (t *Target) undelayed(step string) bool {
+	for _, plain := range t.Plain {
+		if plain == step {
+			return true
+		}
+	}
+	return false
 }
 
 // Section is the judgement of one target in one step.
@@ -30,21 +44,25 @@ type Section struct {
 	Rows   []Row
 }
 
-// Run judges a run: every target against the reference, in every send step. The
-// problems say what could not be read.
+// Run judges a run: every target against its own undelayed step, where it has one,
+// and else against the reference, in every send step. The problems say what could not
+// be read.
 func Run(d *results.RunData, reference string, targets []Target) (sections []Section, problems []string) {
 	for _, step := range sends(d) {
-		base, missing := shift.Samples(d, reference, step)
-		problems = append(problems, missing...)
-		rate := perSecond(d, reference, step)
 		for _, t := range targets {
 			blocks := tried(d, t.Name, step)
-			if blocks == 0 {
-				continue // in another run, which has no such step
+			if blocks == 0 || t.undelayed(step) {
+				continue // it is in another run, or what another step is held against
 			}
+			other, plain := reference, step
+			if within, paired := t.Plain[step]; paired {
+				other, plain = t.Name, within
+			}
+			base, missing := shift.Samples(d, other, plain)
+			problems = append(problems, missing...)
 			samples, missing := shift.Samples(d, t.Name, step)
 			problems = append(problems, missing...)
-			s := Section{Target: t, Step: step, Rate: rate, Blocks: blocks}
+			s := Section{Target: t, Step: step, Rate: perSecond(d, other, plain), Blocks: blocks}
 			for block := range samples {
 				if _, both := base[block]; both {
 					s.Valid++
@@ -117,7 +135,8 @@ func perSecond(d *results.RunData, target, step string) float64 {
 	return results.Median(rates)
 }
 
-// Verdict is that of all sections: outside when anything is, then too few.
+// Of is the verdict of all sections: outside when anything is, then too few, then
+// unclear.
 func Of(sections []Section) Verdict {
 	verdict := Within
 	if len(sections) == 0 {
@@ -128,42 +147,64 @@ func Of(sections []Section) Verdict {
 			if r.Verdict == Outside {
 				return Outside
 			}
-			if r.Verdict == TooFew {
-				verdict = TooFew
+			if r.Verdict == TooFew || r.Verdict == Unclear && verdict == Within {
+				verdict = r.Verdict
 			}
 		}
 	}
 	return verdict
 }
 
+// against says what the targets of a step are compared with.
+func against(sections []Section, step string) string {
+	paired, others := "", false
+	for _, s := range sections {
+		if s.Step != step {
+			continue
+		}
+		if plain := s.Target.Plain[step]; plain != "" {
+			paired = plain
+		} else {
+			others = true
+		}
+	}
+	switch {
+	case paired == "":
+		return ", against the reference"
+	case others:
+		return ", against step " + paired + " of the same target, or the reference (*)"
+	}
+	return ", against step " + paired + " of the same target"
+}
+
 // Write writes the judgement as a table, one line a quantile.
 func Write(w io.Writer, sections []Section) error {
 	var b strings.Builder
 	ns := func(v float64) string { return quantity.Format(v, "ns") }
-	step, outside, few := "", 0, 0
+	step, counts := "", map[Verdict]int{}
 	for _, s := range sections {
 		if s.Step != step {
 			step = s.Step
-			fmt.Fprintf(&b, "\nstep %s, %s messages a second\n", step, quantity.Number(s.Rate))
+			fmt.Fprintf(&b, "\nstep %s, %s messages a second%s\n", step, quantity.Number(s.Rate), against(sections, step))
 			fmt.Fprintf(&b, "%-26s %6s %10s %10s %10s %23s %9s  %s\n", "injected", "", "truth", "measured", "error", "band of the error", "allowed", "")
 		}
 		what := s.Target.Text
 		if what == "" {
 			what = "nothing (" + s.Target.Name + ")"
 		}
+		if s.Target.Plain[step] == "" && strings.HasSuffix(against(sections, step), "(*)") {
+			what += " *"
+		}
 		for n, r := range s.Rows {
 			if n > 0 {
 				what = ""
 			}
 			line := fmt.Sprintf("%-26s %6s", what, fmt.Sprintf("p%g", 100*r.Quantile))
+			counts[r.Verdict]++
 			switch r.Verdict {
 			case TooFew:
-				few++
 				line += fmt.Sprintf("  too few: %d of %d blocks know it, %d are needed", r.Error.Blocks, s.Blocks, minBlocks)
 			default:
-				if r.Verdict == Outside {
-					outside++
-				}
 				line += fmt.Sprintf(" %10s %10s %10s %23s %9s  %s", ns(r.Truth.Median), ns(r.Measured.Median), ns(r.Error.Median),
 					ns(r.Error.Low)+" … "+ns(r.Error.High), "± "+ns(r.Tolerance), r.Verdict)
 			}
@@ -171,7 +212,8 @@ func Write(w io.Writer, sections []Section) error {
 		}
 	}
 	total := len(sections) * len(Quantiles())
-	fmt.Fprintf(&b, "\n%d of %d within, %d outside, %d with too few observations. Each value is the median over the blocks.", total-outside-few, total, outside, few)
+	fmt.Fprintf(&b, "\n%d of %d within, %d outside, %d unclear (the blocks differ by more than is allowed), %d with too few observations.\nEach value is the median over the blocks.",
+		counts[Within], total, counts[Outside], counts[Unclear], counts[TooFew])
 	for _, s := range sections {
 		for _, r := range s.Rows {
 			if r.Error.Level > 0 {

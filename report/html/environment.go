@@ -62,6 +62,9 @@ func placement(p results.Placement) string {
 	if len(parts) > 0 && p.AgentsNice != 0 {
 		parts = append(parts, fmt.Sprintf("agents at nice %d", p.AgentsNice))
 	}
+	if len(parts) > 0 && p.Realtime {
+		parts = append(parts, "agents and backend before ordinary threads while they use little")
+	}
 	return strings.Join(parts, "; ")
 }
 

@@ -55,8 +55,9 @@ func (f *finder) find(p []byte) (whole bool, err error) {
 
 // request is what of a request head decides how it is served.
 type request struct {
-	upgrade  bool // asks for a WebSocket tunnel
-	headOnly bool // HEAD: the response has no body, whatever it says
+	upgrade  bool   // asks for a WebSocket tunnel
+	headOnly bool   // HEAD: the response has no body, whatever it says
+	target   []byte // as it stands in the head, and valid as long as that
 	body     body
 }
 
@@ -91,6 +92,7 @@ func parseRequest(head []byte) (r request, err error) {
 		return r, errMethod
 	}
 	r.headOnly = string(method) == "HEAD"
+	r.target = target
 	r.body = f.framing(body{})
 	// RFC 6455 section 4.1; in HTTP/1.0 an Upgrade means nothing (RFC 9110 section 7.8).
 	r.upgrade = current && string(method) == "GET" && f.webSocket && f.connUpgrade

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"math/rand/v2"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -70,6 +71,12 @@ func (s *Server) inject(plan Injection) {
 		i.stall.Owner = evloop.ExpireFunc(i.stand)
 		s.loop.Arm(&i.stall, evloop.Now()+int64(plan.StallEvery))
 	}
+}
+
+// concerns tells whether anything is injected into a tunnel for this request target.
+func (i *injector) concerns(target []byte) bool {
+	path, _, _ := strings.Cut(string(target), "?")
+	return i.plan.Path == "" || path == i.plan.Path
 }
 
 // take is given what a read of t's client brought, nothing for FIN, and tells

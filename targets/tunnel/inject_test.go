@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,28 @@ func TestInjectedDelay(t *testing.T) {
 		t.Errorf("another tunnel waited for %v", took)
 	}
 	server.expect("slow")
+}
+
+// A path narrows the delay to the tunnels that ask for it; a query is no part of it.
+func TestInjectedPath(t *testing.T) {
+	const delay = 100 * time.Millisecond
+	b := listenBackend(t)
+	s := serve(t, Options{Backends: backends(b), Inject: Injection{Delay: delay, Path: "/held"}})
+	for path, late := range map[string]bool{"/": false, "/held": true, "/held?a=1": true, "/held/": false, "/h": false} {
+		request := strings.Replace(upgradeRequest, "GET "+strings.Fields(upgradeRequest)[1], "GET "+path, 1)
+		client := dial(t, s.Addr())
+		client.send(request)
+		server := b.accept()
+		server.expect(request)
+		server.send(switching)
+		client.expect(switching)
+		began := time.Now()
+		client.send("there")
+		server.expect("there")
+		if took := time.Since(began); took >= delay != late {
+			t.Errorf("%s: there in %v", path, took)
+		}
+	}
 }
 
 // FIN does not overtake what is held back, and is held back itself; while it is,
@@ -238,7 +261,8 @@ func TestInjectedLeaks(t *testing.T) {
 // What is written can be read, and what is wrong is said.
 func TestInjectionText(t *testing.T) {
 	for text, want := range map[string]Injection{
-		"delay=500us": {Delay: 500 * time.Microsecond, Seed: 1},
+		"delay=500us":            {Delay: 500 * time.Microsecond, Seed: 1},
+		"delay=500us,path=/held": {Delay: 500 * time.Microsecond, Path: "/held", Seed: 1},
 		"jitter=2ms, stall=50ms/1s,cpu=10us,leak_fd_every=3,leak_bytes=4096,seed=9": {Jitter: 2 * time.Millisecond, StallFor: 50 * time.Millisecond,
 			StallEvery: time.Second, CPU: 10 * time.Microsecond, LeakFDEvery: 3, LeakBytes: 4096, Seed: 9},
 	} {
@@ -250,7 +274,7 @@ func TestInjectionText(t *testing.T) {
 			t.Errorf("%s, written as %s: %+v, %v", text, got, again, err)
 		}
 	}
-	for _, bad := range []string{"", "delay", "delay=1", "delay=-1s", "delay=2m", "speed=1s", "stall=1s", "stall=1s/1s", "stall=2s/1s", "cpu=2s",
+	for _, bad := range []string{"path=/held", "delay=1s,path=held", "delay=1s,path=/a?b", "stall=1ms/1s,path=/held", "", "delay", "delay=1", "delay=-1s", "delay=2m", "speed=1s", "stall=1s", "stall=1s/1s", "stall=2s/1s", "cpu=2s",
 		"delay=1s,delay=1s", "leak_bytes=2000000000", "leak_fd_every=x", "seed=-1"} {
 		if i, err := ParseInjection(bad); err == nil {
 			t.Errorf("%q was read as %+v", bad, i)

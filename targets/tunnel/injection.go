@@ -30,6 +30,10 @@ type Injection struct {
 	// CPU takes so much processor time for each chunk from a client, in the loop,
 	// so that what comes meanwhile waits.
 	CPU time.Duration
+	// Path narrows Delay, Jitter and CPU to tunnels whose request asks for this path;
+	// empty: all. So a tunnel with the delay and one without can be compared that
+	// differ in nothing else.
+	Path string
 	// LeakFDEvery leaks a descriptor with every so manieth tunnel that opens.
 	LeakFDEvery int
 	// LeakBytes leaks so much memory with each tunnel that opens, 4 GiB in all at
@@ -54,6 +58,10 @@ func (i Injection) check() error {
 		return errors.New("inject: a stall needs how long and how often, such as stall=50ms/1s")
 	case i.StallFor > 0 && i.StallEvery <= i.StallFor:
 		return fmt.Errorf("inject: a stall of %v once every %v never ends", i.StallFor, i.StallEvery)
+	case i.Path != "" && i.Delay == 0 && i.Jitter == 0 && i.CPU == 0:
+		return errors.New("inject: path narrows delay, jitter and cpu, and there is none of them")
+	case i.Path != "" && (i.Path[0] != '/' || strings.ContainsAny(i.Path, "?#, ")):
+		return fmt.Errorf("inject: path %q: it begins with / and has no ?, # or comma", i.Path)
 	case i.LeakBytes > 1<<30:
 		return errors.New("inject: leak_bytes is at most 1 GiB a tunnel")
 	}
@@ -66,7 +74,7 @@ func injection(i *scenarios.Inject) Injection {
 		return Injection{}
 	}
 	return Injection{Delay: i.Delay, Jitter: i.Jitter, StallFor: i.Stall.For, StallEvery: i.Stall.Every,
-		CPU: i.CPU, LeakFDEvery: i.LeakFDEvery, LeakBytes: i.LeakBytes, Seed: 1}
+		CPU: i.CPU, Path: i.Path, LeakFDEvery: i.LeakFDEvery, LeakBytes: i.LeakBytes, Seed: 1}
 }
 
 // String writes it as [ParseInjection] reads it: "delay=500µs,stall=50ms/1s";
@@ -81,6 +89,9 @@ func (i Injection) String() string {
 		if d.value > 0 {
 			add(d.key, d.value.String())
 		}
+	}
+	if i.Path != "" {
+		add("path", i.Path)
 	}
 	if i.StallFor > 0 {
 		add("stall", i.StallFor.String()+"/"+i.StallEvery.String())
@@ -126,6 +137,8 @@ func (i *Injection) set(key, value string) (err error) {
 		i.Jitter, err = time.ParseDuration(value)
 	case "cpu":
 		i.CPU, err = time.ParseDuration(value)
+	case "path":
+		i.Path = value
 	case "stall":
 		length, period, found := strings.Cut(value, "/")
 		if !found {
@@ -141,7 +154,7 @@ func (i *Injection) set(key, value string) (err error) {
 	case "seed":
 		i.Seed, err = strconv.ParseUint(value, 10, 64)
 	default:
-		return errors.New("the keys are delay, jitter, stall, cpu, leak_fd_every, leak_bytes and seed")
+		return errors.New("the keys are delay, jitter, stall, cpu, path, leak_fd_every, leak_bytes and seed")
 	}
 	return err
 }

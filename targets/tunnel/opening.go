@@ -127,6 +127,9 @@ func (o *opening) readHead(p []byte) {
 		return
 	}
 	t := o.tunnel
+	if i := t.server.injector; i != nil {
+		t.spared = !i.concerns(o.request.target)
+	}
 	if !t.server.admit(t) {
 		t.server.stats.refused.Add(1)
 		o.answer(unavailable)

@@ -16,6 +16,7 @@ type tunnel struct {
 	idle    *idle    // when it has an idle timeout, once it is open
 	counted bool     // takes one of MaxTunnels
 	open    bool
+	spared  bool // nothing is injected into it
 }
 
 // end is one side of a tunnel.
@@ -81,7 +82,7 @@ func (t *tunnel) pump(from, to *end) {
 		t.insecure(err)
 		t.reset()
 		return
-	case t.server.injector != nil && from == &t.client && t.server.injector.take(t, p[:n]):
+	case t.server.injector != nil && from == &t.client && !t.spared && t.server.injector.take(t, p[:n]):
 		if t.atEnd(from) {
 			t.settle()
 		}
