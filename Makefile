@@ -41,7 +41,7 @@ test-race: setup ## all tests under the race detector (needs a C compiler)
 # Both take a machine that does nothing else. docs/methodology.md says how to read them.
 CALIBRATION := $(or $(CALIBRATION),results/calibration-$(shell date -u +%Y%m%dT%H%M%SZ))
 .PHONY: calibrate
-calibrate: build ## inject known delays and judge what is measured of them (20 minutes)
+calibrate: build ## inject known delays and judge what is measured of them (25 minutes)
 	scripts/awake.sh bin/wsgauge run calibrate --out $(CALIBRATION)/modest
 	scripts/awake.sh bin/wsgauge run calibrate-half --out $(CALIBRATION)/half
 	bin/wsgauge calibrate $(CALIBRATION)/modest $(CALIBRATION)/half

@@ -147,7 +147,12 @@ func injections(list []results.TargetInfo, pairs map[string]map[string]string) (
 			}
 			t.Injected = calibration.Injected{Delay: float64(i.Delay), Jitter: float64(i.Jitter),
 				StallFor: float64(i.StallFor), StallEvery: float64(i.StallEvery)}
+			if i.CPU > 0 {
+				return "", nil, fmt.Errorf("target %s: %s: what cpu adds to a response time is not known; calibrate with delay, jitter and stall", info.Name, text)
+			}
 			if i.Path != "" {
+				// A stall stops both groups.
+				t.StallFor, t.StallEvery = 0, 0
 				if t.Plain = pairs[i.Path]; t.Plain == nil {
 					return "", nil, fmt.Errorf("target %s: %s is for one path: the scenario needs two steps that send, one of them through connections of that path", info.Name, text)
 				}

@@ -30,6 +30,9 @@ func Now() int64 { return anchorMono + int64(time.Since(anchor)) }
 // loop's thread, that of the loop.
 func ThreadCPU() int64 { return readClock(unix.CLOCK_THREAD_CPUTIME_ID) }
 
+// ProcessCPU returns the processor time of the whole process in nanoseconds.
+func ProcessCPU() int64 { return readClock(unix.CLOCK_PROCESS_CPUTIME_ID) }
+
 // FromWall converts a wall-clock time (nanoseconds since 1970) to the scale of
 // [Now], by the wall clock as it stood when the process started: a clock that is
 // stepped later does not move what was planned.

@@ -58,7 +58,6 @@ type Loop struct {
 	clock   int64 // the last reading of Now, 0: none since the event before
 	open    int
 	timers  timerHeap
-	early   int64 // ns before a timer is due that the loop wakes
 	rank    rank
 	many    bool // the last wait brought many events
 	coarse  bool // the kernel waits in milliseconds only
@@ -307,7 +306,7 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 func (l *Loop) poll() (int, unix.Errno) {
 	left := int64(-1)
 	if len(l.timers) > 0 {
-		left = max(l.timers[0].at-l.clock-l.early, 0)
+		left = max(l.timers[0].at-l.clock-l.rank.polls, 0)
 	}
 	// The kernel takes a fifth of a microsecond to prepare for a wait, also when there
 	// is something ready. After many events there mostly is.

@@ -19,8 +19,10 @@ type rank struct {
 	realtime uint32  // priority; 0: none
 	share    float64 // of a processor, up to which it has that
 
+	early    int64          // ns before a timer is due that the loop wakes
 	ordinary unix.SchedAttr // what it is without
 	foremost bool           // it has it now
+	polls    int64          // what of early is kept at present
 	at, cpu  int64          // of the last review
 }
 
@@ -32,14 +34,15 @@ type rank struct {
 // short slice, which lets it interrupt a thread with a longer one as soon as it wakes
 // (Linux 6.12 and later; sched_setattr(2)). What is not permitted is left out.
 func (l *Loop) Punctual(early int64, nice int) {
-	l.early, l.rank.nice, l.rank.urgent = max(early, 0), nice, true
+	l.rank.early, l.rank.nice, l.rank.urgent = max(early, 0), nice, true
 }
 
 // Foremost gives the loop's thread a real-time priority (1 to 99, SCHED_FIFO), so that
 // ordinary threads never keep it waiting, as long as it uses no more than that share of
 // a processor: one that takes all there is would keep the kernel's own threads from
 // delivering what it waits for. To be called before [Loop.Run]; it takes CAP_SYS_NICE
-// or RLIMIT_RTPRIO. However low its nice value, an ordinary thread that has had more
+// or RLIMIT_RTPRIO. A punctual loop that comes near that share polls less: a processor
+// that is busy does not sleep, and wakes in time. However low its nice value, an ordinary thread that has had more
 // than its fair share waits for one that has not, for several milliseconds.
 func (l *Loop) Foremost(priority int, share float64) {
 	l.rank.realtime, l.rank.share = uint32(priority), share
@@ -48,6 +51,7 @@ func (l *Loop) Foremost(priority int, share float64) {
 // take does what was promised of the calling thread. Nice and slice are asked for by
 // themselves, so that one that is refused does not cost the other.
 func (r *rank) take() {
+	r.polls = r.early
 	if r.urgent {
 		if unix.Setpriority(unix.PRIO_PROCESS, 0, r.nice) != nil {
 			r.nice = 0
@@ -76,7 +80,13 @@ func (r *rank) review(now int64) {
 	used := float64(cpu-r.cpu) / float64(now-r.at)
 	r.at, r.cpu = now, cpu
 	switch {
-	case !r.foremost && used < 0.8*r.share:
+	case used > 0.8*r.share:
+		r.polls = r.early / 4
+	case used < 0.5*r.share:
+		r.polls = r.early
+	}
+	switch {
+	case !r.foremost && used < 0.9*r.share:
 		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: r.realtime}
 		if unix.SchedSetAttr(0, &attr, 0) != nil {
 			r.realtime = 0 // not permitted

@@ -25,10 +25,10 @@ const (
 
 // Background is a process that has stepped back; see [StepBack].
 type Background struct {
-	stop   chan struct{}
-	done   sync.WaitGroup
-	once   sync.Once
-	gaveUp atomic.Bool
+	stop    chan struct{}
+	done    sync.WaitGroup
+	once    sync.Once
+	forward atomic.Bool
 }
 
 // StepBack lets all other programs go before this process: its threads, and those that
@@ -66,8 +66,15 @@ func (b *Background) Stop() error {
 	return err
 }
 
-// GaveUp tells whether the process came forward before Stop because it got no CPU.
-func (b *Background) GaveUp() bool { return b.gaveUp.Load() }
+// ComeForward ends stepping back before Stop.
+func (b *Background) ComeForward() error {
+	err := comeForward()
+	b.forward.Store(err == nil)
+	return err
+}
+
+// Forward tells whether the process has come forward before Stop.
+func (b *Background) Forward() bool { return b.forward.Load() }
 
 // watch has stepped back like the rest, so that it waits as they do.
 func (b *Background) watch() {
@@ -81,7 +88,7 @@ func (b *Background) watch() {
 		case <-tick.C:
 		}
 		if time.Since(due) > tolerated {
-			b.gaveUp.Store(comeForward() == nil)
+			_ = b.ComeForward() // or else Stop tells
 			return
 		}
 		tick.Reset(pace)

@@ -46,8 +46,8 @@ func TestStepBack(t *testing.T) {
 	if err := b.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if behind, _ := policies(t); behind != 0 || b.GaveUp() {
-		t.Errorf("after Stop %d threads are still behind (gave up: %v)", behind, b.GaveUp())
+	if behind, _ := policies(t); behind != 0 || b.Forward() {
+		t.Errorf("after Stop %d threads are still behind (gave up: %v)", behind, b.Forward())
 	}
 }
 
@@ -85,7 +85,7 @@ func TestStepBackGivesUp(t *testing.T) {
 		}
 	}()
 	worked := 0
-	for end := time.Now().Add(20 * time.Second); !b.GaveUp() && time.Now().Before(end); worked++ {
+	for end := time.Now().Add(20 * time.Second); !b.Forward() && time.Now().Before(end); worked++ {
 		// As long as it has little to do, it misses nothing.
 		for done := time.Now().Add(2 * time.Millisecond); time.Now().Before(done); {
 		}
@@ -93,8 +93,8 @@ func TestStepBackGivesUp(t *testing.T) {
 	}
 	close(stop)
 	<-spun
-	if behind, _ := policies(t); !b.GaveUp() || behind != 0 || worked == 0 {
-		t.Errorf("gave up: %v, with %d threads still behind, after %d turns", b.GaveUp(), behind, worked)
+	if behind, _ := policies(t); !b.Forward() || behind != 0 || worked == 0 {
+		t.Errorf("gave up: %v, with %d threads still behind, after %d turns", b.Forward(), behind, worked)
 	}
 }
 

@@ -32,17 +32,28 @@ type MachineUsage struct {
 // Machine reads the machine's figures.
 func Machine() (MachineUsage, error) {
 	var m MachineUsage
-	all, err := cpu.Times(false)
+	all, err := cpu.Times(true)
 	if err != nil {
 		return m, fmt.Errorf("read the machine's CPU times: %w", err)
 	}
-	if len(all) != 1 {
-		return m, errors.New("read the machine's CPU times: /proc/stat has no sum")
+	ours := map[string]bool{}
+	for _, n := range AvailableCPUs() {
+		ours["cpu"+strconv.Itoa(n)] = true
 	}
-	t := all[0] // guest time is a part of user time already
-	m.Busy = seconds(t.User + t.Nice + t.System + t.Irq + t.Softirq)
-	m.Tasks = seconds(t.User + t.Nice + t.System)
-	m.Steal = seconds(t.Steal)
+	found := 0
+	for _, t := range all {
+		if !ours[t.CPU] {
+			continue
+		}
+		found++
+		// Guest time is a part of user time already.
+		m.Busy += seconds(t.User + t.Nice + t.System + t.Irq + t.Softirq)
+		m.Tasks += seconds(t.User + t.Nice + t.System)
+		m.Steal += seconds(t.Steal)
+	}
+	if found != len(ours) {
+		return m, fmt.Errorf("read the machine's CPU times: /proc/stat has %d of the %d CPUs that this process may use", found, len(ours))
+	}
 	text, err := os.ReadFile("/proc/net/sockstat")
 	if err != nil {
 		return m, fmt.Errorf("read the kernel's socket figures: %w", err)

@@ -55,7 +55,10 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 		y.end = max(time.Now().UnixNano(), y.start)
 	}
 	readings := edges.wait()
-	y.missing()
+	if missing := y.missing(); missing != nil && kind != "" {
+		tag := t.tag(plan.ID, loadgen.ResponseTime)
+		t.run.keepError(r.dir.Interval(tag, time.Unix(0, y.end), 0, missing.Histogram(loadgen.ResponseTime)))
+	}
 	t.sum.Merge(&y.sum)
 	t.peak = max(t.peak, y.peak)
 	if kind == "" {
@@ -67,9 +70,7 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 	step := y.step(t.start)
 	step.Resources = t.sampler.ofStep(&step, y, readings)
 	t.record.Steps = append(t.record.Steps, step)
-	if plan.Send != nil {
-		t.passed(step, &y.sum)
-	}
+	t.passed(step, &y.sum)
 	t.event(results.Event{Kind: "step_end", Step: plan.ID})
 	return g.open, err
 }
@@ -221,8 +222,7 @@ func (t *trial) second(g *gathering, k int64, s *second) error {
 	at := time.Unix(0, g.tally.start+k*int64(time.Second))
 	for _, m := range loadgen.Metrics() {
 		if h := s.rec.Histogram(m); h != nil {
-			tag := fmt.Sprintf("%d.%s.%s.%s", t.record.Block, t.target.Name, g.tally.plan.ID, m)
-			if err := t.run.dir.Interval(tag, at, s.length, h); err != nil {
+			if err := t.run.dir.Interval(t.tag(g.tally.plan.ID, m), at, s.length, h); err != nil {
 				return err
 			}
 		}
@@ -230,6 +230,11 @@ func (t *trial) second(g *gathering, k int64, s *second) error {
 	t.ends(at, g.tally.plan.ID, &s.rec.Counts)
 	t.run.status(func(st *Status) { t.show(st, now, s, &g.tally.sum) })
 	return nil
+}
+
+// tag names a histogram in the log of intervals.
+func (t *trial) tag(step string, m loadgen.Metric) string {
+	return fmt.Sprintf("%d.%s.%s.%s", t.record.Block, t.target.Name, step, m)
 }
 
 func (t *trial) show(st *Status, now agentNow, s *second, step *loadgen.Recorder) {

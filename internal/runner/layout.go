@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"slices"
 	"time"
 
 	"wsgauge/internal/proc"
@@ -20,24 +21,24 @@ const backendSlice = 100 * time.Microsecond
 // prompt gives a backend what the agents beside it have, unless the target would suffer
 // for it.
 func (l layout) prompt(spec *proc.Spec, nice int) {
-	if nice == 0 || l.backend != l.agents || l.backend == l.target {
+	if nice == 0 || l.backend != l.agents || overlap(l.backend, l.target) {
 		return
 	}
 	spec.Nice, spec.Slice = nice, backendSlice
 }
 
-// agentsShare and backendShare are what of a CPU the loops of agents and backends may
-// use with real-time priority, all that share it together.
-const (
-	agentsShare  = 0.5
-	backendShare = 0.3
-)
+// overlap tells whether two CPU lists have one in common; one that cannot be read might.
+func overlap(a, b string) bool {
+	one, err := proc.ParseCPUs(a)
+	other, err2 := proc.ParseCPUs(b)
+	return err != nil || err2 != nil || slices.ContainsFunc(one, func(cpu int) bool { return slices.Contains(other, cpu) })
+}
 
 // realtime is the share of a CPU up to which each loop of an agent and each backend has
 // real-time priority; 0: never. What shares a CPU with the target must not be favoured
 // over it, and with many loops nothing would be left for others.
 func (l layout) realtime(agentLoops, backends int) (agents, backend float64) {
-	if l.agents == l.target || l.backend == l.target || !proc.MayRealtime() {
+	if overlap(l.agents, l.target) || overlap(l.backend, l.target) || !proc.MayRealtime() {
 		return 0, 0
 	}
 	share := func(all float64, list string, loops int) float64 {

@@ -21,14 +21,21 @@ func (s *sampler) ofStep(record *results.Step, y *tally, window *edge) map[strin
 		}
 	}
 	out := map[string]*results.Resources{}
-	if window.whole {
-		s.others[record.ID] = max(s.others[record.ID], others(window.from, window.to))
+	share := 0.0
+	switch n := len(inside); {
+	case window.whole:
+		share = others(window.from, window.to)
+	case y.plan.Send == nil && n > 1 && inside[n-1].at.Sub(inside[0].at) >= time.Second: // of less the kernel's ticks tell nothing
+		share = others(inside[0], inside[n-1])
 	}
+	s.others[record.ID] = max(s.others[record.ID], share)
 	for _, name := range groupNames {
 		out[name] = s.resources(name, inside)
 		if out[name] != nil && window.whole && record.Messages.Through() > 0 {
 			if cpu, ok := spent(window.from, window.to, name); ok {
-				v := float64(cpu.Microseconds()) / float64(record.Messages.Through())
+				// A reading may come late; the messages are those of the window as planned.
+				part := float64(y.window) / float64(max(window.to.at.Sub(window.from.at), 1))
+				v := float64(cpu.Microseconds()) * part / float64(record.Messages.Through())
 				out[name].CPUUsPerMessage = &v
 			}
 		}

@@ -175,7 +175,8 @@ func (s *sampler) mark(pss bool, step string) reading {
 	if pss {
 		s.lastPSS = now
 	}
-	began := evloop.Now()
+	began, cpu := evloop.Now(), evloop.ProcessCPU()
+	defer func() { s.kept(evloop.Now()-began, evloop.ProcessCPU()-cpu) }()
 	r := reading{at: now, open: s.now.open, groups: map[string]proc.Usage{}}
 	m, err := proc.Machine()
 	if err == nil {
@@ -192,6 +193,21 @@ func (s *sampler) mark(pss bool, step string) reading {
 	s.readings = append(s.readings, r)
 	s.write(s.machine(now, m, err, began))
 	return r
+}
+
+// patience is how long a reading may wait for CPUs. What is read at its beginning and at
+// its end no longer belongs together then, and the controller stops stepping back.
+const patience = int64(20 * time.Millisecond)
+
+// kept is told how long a reading took and how much CPU time the process had meanwhile.
+func (s *sampler) kept(took, cpu int64) {
+	if s.behind == nil || s.behind.Forward() || took-cpu < patience {
+		return
+	}
+	if err := s.behind.ComeForward(); err != nil && s.failed == nil {
+		s.failed = err
+		s.trial.run.keepError(err)
+	}
 }
 
 // usage samples a group. The controller's descendants are all the others, so of

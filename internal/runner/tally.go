@@ -65,19 +65,23 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 }
 
 // missing counts the deliveries of a broadcast that did not come, which no agent can
-// tell alone. They are as old as the drain was long, at least.
-func (t *tally) missing() {
+// tell alone. They are as old as the drain was long, at least. What it added to the sum
+// is returned; nil: nothing.
+func (t *tally) missing() *loadgen.Recorder {
 	p := t.plan.Send
 	if p == nil || p.Pattern != "broadcast" {
-		return
+		return nil
 	}
-	if n := t.sum.Counts.Missing(); n > 0 {
-		t.sum.Counts.Unanswered += n
-		for range n {
-			t.sum.Fail("unanswered")
-		}
-		t.sum.RecordMissing(loadgen.ResponseTime, n, int64(p.Drain))
+	n := t.sum.Counts.Missing()
+	if n <= 0 {
+		return nil
 	}
+	var r loadgen.Recorder
+	r.Counts.Unanswered = n
+	r.Counts.Failures = map[string]int64{"unanswered": n}
+	r.RecordMissing(loadgen.ResponseTime, n, int64(p.Drain))
+	t.sum.Merge(&r)
+	return &r
 }
 
 // step is the record of the step.

@@ -43,7 +43,7 @@ type trial struct {
 	sampler  *sampler
 	log      *targets.Tail
 	sum      loadgen.Recorder
-	sends    []*passes     // the send steps, in their order
+	passes   []*passes     // by step, in their order
 	window   time.Duration // all send windows
 	peak     int
 }
@@ -410,47 +410,6 @@ func (t *trial) drained(ctx context.Context) {
 	}
 }
 
-// closeLog takes the target's last words.
-func (t *trial) closeLog() {
-	if t.log == nil {
-		return
-	}
-	t.readLog(false)
-	lines, err := t.log.Close()
-	if err != nil {
-		t.event(results.Event{Kind: "note", Text: "error log: " + err.Error()})
-	}
-	t.keepLog(lines, false)
-}
-
-// readLog collects what the target has said since the last time. counted is false
-// for what it says while it starts and stops: that is about us, not about the load.
-func (t *trial) readLog(counted bool) {
-	if t.log == nil {
-		return
-	}
-	for {
-		lines, err := t.log.Read()
-		if err != nil {
-			t.event(results.Event{Kind: "note", Text: "error log: " + err.Error()})
-			return
-		}
-		if len(lines) == 0 {
-			return
-		}
-		t.keepLog(lines, counted)
-	}
-}
-
-func (t *trial) keepLog(lines []targets.LogLine, counted bool) {
-	for _, line := range lines {
-		if counted {
-			t.record.Log[cmp.Or(line.Code, "other")]++
-		}
-		t.event(results.Event{Kind: "log", Class: line.Code, Text: line.Text})
-	}
-}
-
 // finish turns what was gathered into the trial's record.
 func (t *trial) finish(clock clockCheck) {
 	t.record.EndedS = time.Since(t.run.start).Seconds()
@@ -467,37 +426,6 @@ func (t *trial) finish(clock clockCheck) {
 			t.record.Valid = t.record.Valid && f != "all"
 		}
 	}
-}
-
-// passes are all passes of a send step; those of a repeat are judged together, as they
-// are merged by whoever reads the step's histograms.
-type passes struct {
-	step results.Step // the first
-	n    int
-	sum  loadgen.Recorder
-}
-
-// passed keeps a pass of a send step.
-func (t *trial) passed(step results.Step, sum *loadgen.Recorder) {
-	i := slices.IndexFunc(t.sends, func(p *passes) bool { return p.step.ID == step.ID })
-	if i < 0 {
-		i = len(t.sends)
-		t.sends = append(t.sends, &passes{step: step})
-	}
-	t.sends[i].n++
-	t.sends[i].sum.Merge(sum)
-}
-
-// merged are the send steps as they are judged.
-func (t *trial) merged() (steps []results.Step) {
-	for _, p := range t.sends {
-		step := p.step
-		if p.n > 1 {
-			step = results.Step{ID: step.ID, Pattern: step.Pattern, Figures: figures(&p.sum, 0, 0)}
-		}
-		steps = append(steps, step)
-	}
-	return steps
 }
 
 func (t *trial) event(e results.Event) { t.eventAt(time.Now(), e) }

@@ -12,21 +12,24 @@ type circumstances struct {
 	clockDrift time.Duration // wall against monotonic, over the trial
 	stolen     float64       // share of the machine's time, during the steps
 	longestGap time.Duration // between two samples
-	// others is the share of the machine's time that other programs took in a send
-	// step's window, by the step's id.
+	// others is the share of the machine's time that other programs took in a step (of
+	// a send step, in its window), by the step's id.
 	others map[string]float64
 }
 
-// judge finds what cannot be trusted in a trial, by the figures of its send steps and
-// the error that ended it, if any.
-func judge(failed string, sends []results.Step, c circumstances) []results.Invalid {
+// judge finds what cannot be trusted in a trial, by the figures of its steps and the
+// error that ended it, if any.
+func judge(failed string, steps []results.Step, c circumstances) []results.Invalid {
 	out := []results.Invalid{}
-	for i := range sends {
-		s := &sends[i]
+	for i := range steps {
+		s := &steps[i]
 		out = append(out, judgeStep(s)...)
+		out = append(out, judgeOpening(s)...)
 		if share := c.others[s.ID]; share > othersShare {
-			out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf("other programs took %.0f%% of the machine's time (bound %.0f%%)",
-				100*share, 100*othersShare), Figures: []string{"response_time", "service_time"}})
+			if spoiled := timed(s); len(spoiled) > 0 {
+				out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf("other programs took %.0f%% of the machine's time (bound %.0f%%)",
+					100*share, 100*othersShare), Figures: spoiled})
+			}
 		}
 	}
 	if d := c.clockDrift.Abs(); d > clockStep {
@@ -45,6 +48,32 @@ func judge(failed string, sends []results.Step, c circumstances) []results.Inval
 		out = append(out, results.Invalid{Reason: "the trial did not run to its end: " + failed, Figures: []string{"all"}})
 	}
 	return out
+}
+
+// timed are the figures of a step that a late generator or backend spoils.
+func timed(s *results.Step) (figures []string) {
+	if s.ResponseTime != nil || s.Step == "send" {
+		figures = append(figures, "response_time", "service_time")
+	}
+	if s.Upgrade != nil || s.Dial != nil {
+		figures = append(figures, "dial", "tls", "upgrade")
+	}
+	if s.Ping != nil {
+		figures = append(figures, "ping")
+	}
+	return figures
+}
+
+// judgeOpening judges how late connections were begun. Their times end when the agent
+// reads, and an agent that begins late reads late.
+func judgeOpening(s *results.Step) []results.Invalid {
+	name, late, upgrade, ok := lagAndResponse(s.DialLag, s.Upgrade)
+	bound := max(float64(dialLagFloor), lagShare*upgrade)
+	if !ok || late <= bound {
+		return nil
+	}
+	return []results.Invalid{{Step: s.ID, Reason: fmt.Sprintf("dial lag %s %v exceeds %v: the generator was late at opening connections",
+		name, micro(late), micro(bound)), Figures: []string{"dial", "tls", "upgrade"}}}
 }
 
 func judgeStep(s *results.Step) []results.Invalid {

@@ -1,0 +1,49 @@
+package runner
+
+import (
+	"cmp"
+
+	"wsgauge/results"
+	"wsgauge/targets"
+)
+
+// closeLog takes the target's last words.
+func (t *trial) closeLog() {
+	if t.log == nil {
+		return
+	}
+	t.readLog(false)
+	lines, err := t.log.Close()
+	if err != nil {
+		t.event(results.Event{Kind: "note", Text: "error log: " + err.Error()})
+	}
+	t.keepLog(lines, false)
+}
+
+// readLog collects what the target has said since the last time. counted is false
+// for what it says while it starts and stops: that is about us, not about the load.
+func (t *trial) readLog(counted bool) {
+	if t.log == nil {
+		return
+	}
+	for {
+		lines, err := t.log.Read()
+		if err != nil {
+			t.event(results.Event{Kind: "note", Text: "error log: " + err.Error()})
+			return
+		}
+		if len(lines) == 0 {
+			return
+		}
+		t.keepLog(lines, counted)
+	}
+}
+
+func (t *trial) keepLog(lines []targets.LogLine, counted bool) {
+	for _, line := range lines {
+		if counted {
+			t.record.Log[cmp.Or(line.Code, "other")]++
+		}
+		t.event(results.Event{Kind: "log", Class: line.Code, Text: line.Text})
+	}
+}
