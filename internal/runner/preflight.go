@@ -11,6 +11,7 @@ import (
 
 	"wsgauge/internal/bus"
 	"wsgauge/internal/proc"
+	"wsgauge/scenarios"
 	"wsgauge/targets/apache"
 )
 
@@ -62,7 +63,18 @@ func (r *run) faults() []string {
 	for _, t := range r.targets {
 		cpus("target "+t.Name, t.CPUs)
 	}
+	if n := r.spread.backends; n > 1 && broadcasts(r.scenario.Steps) {
+		out = append(out, fmt.Sprintf("a broadcast needs one backend, which has every client, and %d connections take %d of them here: "+
+			"ask for fewer connections, or raise the limit of open files with `ulimit -n`", r.scenario.MaxOpen(), n))
+	}
 	return out
+}
+
+// broadcasts tells whether a step does.
+func broadcasts(steps []scenarios.Step) bool {
+	return slices.ContainsFunc(steps, func(s scenarios.Step) bool {
+		return s.Send != nil && s.Send.Pattern == "broadcast" || s.Repeat != nil && broadcasts(s.Repeat.Steps)
+	})
 }
 
 // usableCPUs wants every CPU of a list: the kernel would silently leave out those

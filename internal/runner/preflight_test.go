@@ -23,6 +23,15 @@ func plenty(open int, list ...scenarios.Target) *run {
 	return r
 }
 
+// many is the same where a process may open 20,000 files, and more are started.
+func many(open int, list ...scenarios.Target) *run {
+	r := plenty(open, list...)
+	r.limits.NofileHard = 20_000
+	r.spread = spreadOver(open, 1, 1, 1, r.limits.NofileHard)
+	r.spreadTunnels()
+	return r
+}
+
 func TestPreflightNamesWhatIsShort(t *testing.T) {
 	event := scenarios.Target{Name: "event", Apache: &scenarios.Apache{MPM: "event", MaxRequestWorkers: 40_000, ThreadsPerChild: 100, ThreadLimit: 100, ServerLimit: 400}}
 	prefork := scenarios.Target{Name: "prefork", Apache: &scenarios.Apache{MPM: "prefork"}} // 256 workers by default
@@ -71,6 +80,20 @@ func TestPreflightNamesWhatIsShort(t *testing.T) {
 		if short[0].Fatal != c.fatal {
 			t.Errorf("%s: fatal is %v", name, short[0].Fatal)
 		}
+	}
+}
+
+// A broadcast over several backends cannot be, and is said before anything starts.
+func TestBroadcastOverSeveralBackendsIsAFault(t *testing.T) {
+	r := many(60_000, scenarios.Target{Name: "direct", Direct: true})
+	send := scenarios.Step{ID: "2", Send: &scenarios.Send{Group: "main", Rate: 1, Pattern: "broadcast"}}
+	r.scenario.Steps = append(r.scenario.Steps, scenarios.Step{ID: "3", Repeat: &scenarios.Repeat{Times: 2, Steps: []scenarios.Step{send}}})
+	if faults := r.faults(); len(faults) != 1 || !strings.Contains(faults[0], "60000 connections take 4 of them") {
+		t.Errorf("%q", faults)
+	}
+	r.spread.backends = 1
+	if faults := r.faults(); len(faults) != 0 {
+		t.Errorf("%q", faults)
 	}
 }
 
