@@ -55,7 +55,7 @@ func TestMake(t *testing.T) {
 		">Verdicts<", "pass", "failures == 0", ">Validity<", "Nothing speaks against", ">Comparison<", "p50 ÷ tunnel", ">event<", "1.45×", "Whose time it was", "send lag", "dial lag", "upgrade", "kernel: to the backend",
 		">Latency by percentile<", "aria-label=\"Lines of response time", "<svg", ">Added latency against direct<", "p99.9", ">Latency over time<", ">CPU of the target", ">Memory per tunnel<", "40.5 KiB",
 		">Descriptors and threads", ">Failures and closures<", "closed_by_us 900", ">Configuration of each target<", "MaxRequestWorkers 512",
-		"&lt;Location &#34;/&#34;&gt;", ">Environment<", "wsgauge run quickstart", "net.core.somaxconn", "The scenario, as it was run", "name: quickstart")
+		"&lt;Location &#34;/&#34;&gt;", ">Environment<", "wsgauge run quickstart", "<dt>params</dt><dd>n=300, rate=1000/s</dd>", "net.core.somaxconn", "The scenario, as it was run", "name: quickstart")
 	if strings.Contains(p, "interrupted") {
 		t.Error("the run was not interrupted")
 	}

@@ -40,6 +40,7 @@ func (c *course) walk(steps stepList, times int64) {
 			c.connect(&s.Connect, times)
 		case s.Send.given():
 			c.needs(s.Send.mark, s.Send.Group, "send")
+			c.push(&s.Send)
 		case s.Hold.given():
 			c.needs(s.Hold.mark, s.Hold.Group, "hold")
 		case s.Close.given():
@@ -128,6 +129,27 @@ func (c *course) needs(at mark, group text, what string) {
 		return
 	}
 	c.add(at, hint, "no connection of group %s is open here: the step on line %d closed the last one", group.v, p.closed.line)
+}
+
+// push refuses a rate of pushed messages whose share for one connection the backend
+// would not take: each connection is a stream of its own.
+func (c *course) push(s *rawSend) {
+	n := c.count(s.Group)
+	if s.Pattern.v != "push" || !s.Rate.known || n == 0 || n == math.MaxInt || c.told[s.Rate.mark] {
+		return
+	}
+	each := s.Rate.v / float64(n)
+	switch {
+	case each > fastestPush:
+		c.add(s.Rate.mark, "lower the rate, or open more connections before it",
+			"pattern push: the rate is %.0f/s for each connection, and the backend pushes %.0f/s to one at most", each, fastestPush)
+	case s.Arrivals.v == "constant" && each*longestPushGap.Seconds() < 1:
+		c.add(s.Rate.mark, "raise the rate, open fewer connections, or make arrivals poisson",
+			"pattern push: each of %d connections would get a message less than once in %d days", n, int(longestPushGap.Hours()/24))
+	default:
+		return
+	}
+	c.told[s.Rate.mark] = true
 }
 
 func (c *course) lastClosed() (*pool, bool) {

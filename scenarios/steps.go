@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // stepList turns a list of raw steps into steps. Their places begin with that of
@@ -41,6 +42,7 @@ func (b *builder) step(raw *rawStep, place string, depth int) Step {
 		if s.Hold.PingEvery > 0 {
 			s.Hold.PingFrom = raw.Hold.Ping.From.v
 		}
+		b.backendPing(&raw.Hold.Ping)
 	case raw.Close.given():
 		s.Close = b.close(&raw.Close)
 	case raw.Wait.given():
@@ -141,7 +143,23 @@ const (
 	largestBroadcast = 1 << 20
 )
 
-// pattern checks that sizes suit the pattern.
+// What the backend does on its own schedule is bounded for each connection: it refuses
+// an order for more.
+const (
+	shortestPing   = time.Millisecond
+	shortestPush   = time.Microsecond
+	fastestPush    = 1e6 // a second
+	longestPushGap = 366 * 24 * time.Hour
+)
+
+// backendPing refuses heartbeats that the backend would not send so often.
+func (b *builder) backendPing(raw *rawPing) {
+	if e := raw.Every; e.known && raw.From.v == "backend" && e.v < shortestPing {
+		b.add(e.mark, "make it longer, or leave out from: backend", "ping: every %v is too little for the backend, at least %v", e.v, shortestPing)
+	}
+}
+
+// pattern checks that sizes and periods suit the pattern.
 func (b *builder) pattern(raw *rawSend, s *Send) {
 	if s.Pattern != "push" && s.Pattern != "broadcast" {
 		return
@@ -154,6 +172,9 @@ func (b *builder) pattern(raw *rawSend, s *Send) {
 	if low > 0 && low < least {
 		b.add(raw.sizePlace(), "", "pattern %s: a message of %d bytes cannot say when it was due, which takes %d (%d as text)",
 			s.Pattern, low, smallestTold, smallestToldText)
+	}
+	if e := raw.Every; s.Pattern == "push" && e.known && e.v < shortestPush {
+		b.add(e.mark, "make it longer, and open more connections", "pattern push: every %v is too little for the backend, at least %v", e.v, shortestPush)
 	}
 	if s.Pattern == "broadcast" && high > largestBroadcast {
 		b.add(raw.sizePlace(), "", "pattern broadcast: the backend keeps a message until everyone has it, and takes 1MiB at most")

@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,14 +24,18 @@ type ResourceLimits struct {
 	NofileHard uint64
 	Nproc      uint64 // processes and threads of this user; root is not held to it
 	PidMax     int64  // sysctl kernel.pid_max
-	// CgroupPidsMax is the least pids.max of this process's cgroup and those above
-	// it (systemd's TasksMax); -1 when none is set.
-	CgroupPidsMax int64
+	// CgroupPidsMax is a pids.max (systemd's TasksMax), and CgroupPids how many
+	// processes and threads are there now: of this process's cgroup and those above
+	// it the one that leaves least; -1 and 0 when none is set.
+	CgroupPidsMax, CgroupPids int64
+	// CgroupMemoryMax is a memory.max in bytes (systemd's MemoryMax), and CgroupMemory
+	// what of it is in use, files that need not be kept left out: likewise.
+	CgroupMemoryMax, CgroupMemory int64
 }
 
 // Limits reads the limits of this process.
 func Limits() (ResourceLimits, error) {
-	l := ResourceLimits{CgroupPidsMax: -1}
+	l := ResourceLimits{CgroupPidsMax: -1, CgroupMemoryMax: -1}
 	var err error
 	if l.NofileSoft, l.NofileHard, err = inheritedNofile(); err != nil {
 		return l, err
@@ -53,7 +56,8 @@ func Limits() (ResourceLimits, error) {
 	if err != nil {
 		return l, nil // a kernel without cgroups sets no such limit
 	}
-	l.CgroupPidsMax = cgroupPidsMax(string(groups), os.ReadFile)
+	l.CgroupPidsMax, l.CgroupPids = cgroupLimit(string(groups), pidsController, os.ReadFile)
+	l.CgroupMemoryMax, l.CgroupMemory = cgroupLimit(string(groups), memoryController, os.ReadFile)
 	return l, nil
 }
 
@@ -85,40 +89,4 @@ func parseLimit(text string) (uint64, error) {
 		return Unlimited, nil
 	}
 	return strconv.ParseUint(text, 10, 64)
-}
-
-// cgroupPidsMax finds the least pids.max on the way from the cgroups named in
-// /proc/self/cgroup up to the root, for version 2 and for the pids controller of
-// version 1; -1 when none is set.
-func cgroupPidsMax(groups string, readFile func(string) ([]byte, error)) int64 {
-	least := int64(-1)
-	for line := range strings.Lines(groups) {
-		id, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
-		controllers, dir, found := strings.Cut(rest, ":")
-		if !found {
-			continue
-		}
-		mount := ""
-		switch {
-		case id == "0" && controllers == "":
-			mount = "/sys/fs/cgroup"
-		case strings.Contains(","+controllers+",", ",pids,"):
-			mount = "/sys/fs/cgroup/pids"
-		default:
-			continue
-		}
-		for dir = path.Clean("/" + dir); ; dir = path.Dir(dir) {
-			// The root has no such file, nor has a cgroup without the controller.
-			if text, err := readFile(path.Join(mount, dir, "pids.max")); err == nil {
-				n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-				if err == nil && (least < 0 || n < least) { // "max" is no number
-					least = n
-				}
-			}
-			if dir == "/" {
-				break
-			}
-		}
-	}
-	return least
 }

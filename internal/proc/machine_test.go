@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path"
 	"strconv"
 	"strings"
 	"testing"
@@ -89,38 +88,6 @@ func TestLimits(t *testing.T) {
 	}
 	if l.NofileSoft == 0 || l.NofileSoft > l.NofileHard || l.PidMax < 1000 || l.Nproc == 0 {
 		t.Errorf("%+v", l)
-	}
-}
-
-func TestCgroupPidsMax(t *testing.T) {
-	files := map[string]string{
-		"/sys/fs/cgroup/a/pids.max":      "100\n",
-		"/sys/fs/cgroup/a/b/pids.max":    "max\n",
-		"/sys/fs/cgroup/c/pids.max":      "300\n",
-		"/sys/fs/cgroup/pids/v/pids.max": "7\n",
-	}
-	read := func(name string) ([]byte, error) {
-		if name != path.Clean(name) {
-			t.Errorf("read %s", name)
-		}
-		if text, ok := files[name]; ok {
-			return []byte(text), nil
-		}
-		return nil, os.ErrNotExist
-	}
-	for groups, want := range map[string]int64{
-		"0::/a/b\n":                         100,
-		"0::/c\n":                           300,
-		"0::/\n":                            -1,
-		"":                                  -1,
-		"nonsense":                          -1,
-		"8:cpu:/a\n":                        -1,
-		"8:cpu,pids:/v/w\n0::/c\n":          7,
-		"9:name=systemd:/a\n8:cpuacct:/v\n": -1,
-	} {
-		if got := cgroupPidsMax(groups, read); got != want {
-			t.Errorf("%q: %d, want %d", groups, got, want)
-		}
 	}
 }
 

@@ -23,6 +23,11 @@ func portsPerPair(ipLocalPortRange string) int {
 	return max(ports*4/10, 1)
 }
 
+// sourcesFor is how many addresses connections are dialled from, when a pair of
+// addresses takes perPair of them. With the most, pairs take what is left: preflight
+// knows whether the range suffices.
+func sourcesFor(connections, perPair int) int { return min(connections/perPair+1, 48) }
+
 // network gives each trial loopback addresses of its own, so that sockets in
 // TIME_WAIT of one trial are never in the way of another, nor those of a run
 // beside this one.
@@ -54,7 +59,7 @@ func (n network) site(trial, connections, perPair int) site {
 		return netip.AddrFrom4([4]byte{127, byte(net >> 8), byte(net), byte(last)})
 	}
 	s := site{target: host(1), backend: host(2), probe: host(3)}
-	for i := range min(connections/perPair+1, 48) {
+	for i := range sourcesFor(connections, perPair) {
 		s.sources = append(s.sources, host(16+i))
 		s.onward = append(s.onward, host(64+i))
 	}

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -187,21 +186,10 @@ func (r *run) plan() error {
 	if err := r.survey(); err != nil {
 		return err
 	}
-	if n := r.spread.backends; n > 1 && broadcasts(r.scenario.Steps) {
-		return fmt.Errorf("a broadcast needs one backend, which has every client, and %d connections take %d of them here: "+
-			"ask for fewer connections, or raise the limit of open files with `ulimit -n`", r.scenario.MaxOpen(), n)
-	}
 	if text := r.spreadNote(); text != "" {
 		r.note(text)
 	}
 	return r.preflight()
-}
-
-// broadcasts tells whether a step does.
-func broadcasts(steps []scenarios.Step) bool {
-	return slices.ContainsFunc(steps, func(s scenarios.Step) bool {
-		return s.Send != nil && s.Send.Pattern == "broadcast" || s.Repeat != nil && broadcasts(s.Repeat.Steps)
-	})
 }
 
 // survey fills the record with everything that is known before the first process

@@ -38,6 +38,7 @@ func facts(d *results.RunData) []fact {
 	if l := r.Limits; l.NofileHard > 0 {
 		add("limits", fmt.Sprintf("descriptors %d soft, %d hard; processes %d; pid_max %d", l.NofileSoft, l.NofileHard, l.Nproc, l.PidMax))
 	}
+	add("params", params(r.Params))
 	add("seed", fmt.Sprint(r.Seed))
 	add("agents", fmt.Sprint(r.Agents))
 	for i, order := range r.Order {
@@ -47,6 +48,15 @@ func facts(d *results.RunData) []fact {
 		add(key, r.Host.Sysctls[key])
 	}
 	return out
+}
+
+// params are the values of the scenario's names, those of the command line included.
+func params(list map[string]string) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		parts = append(parts, name+"="+list[name])
+	}
+	return strings.Join(parts, ", ")
 }
 
 func placement(p results.Placement) string {

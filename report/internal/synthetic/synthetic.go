@@ -84,6 +84,7 @@ func runRecord(o Options) *results.Run {
 		Limits:    results.Limits{NofileSoft: 1024, NofileHard: 1048576, Nproc: 96000, PidMax: 4194304},
 		Placement: results.Placement{Agents: "0", Backend: "0", Target: "1", Controller: "0", AgentsNice: -10},
 		Seed:      1, Agents: 1, Blocks: o.Blocks, Order: make([][]string, o.Blocks), Expect: []string{"failures == 0"},
+		Params: map[string]string{"rate": "1000/s", "n": "300"},
 	}
 	for _, p := range profiles[:o.Targets] {
 		info := results.TargetInfo{Name: p.name, Kind: p.kind, Config: p.config}
