@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,10 +37,13 @@ type Background struct {
 // else can run. That holds for as long as the others leave it something. When it has
 // waited for a CPU for more than 150 ms, it comes forward again for good.
 //
+// The threads of those [Lateness] stay as they are, since they measure how long an
+// ordinary thread waits.
+//
 // Children inherit it, but for those that a [Keeper] starts. It takes the right to
 // come forward again (CAP_SYS_NICE or RLIMIT_NICE); without it nothing is done, and
 // the error matches [errors.ErrUnsupported]. The caller has to call Stop.
-func StepBack() (*Background, error) {
+func StepBack(except ...*Lateness) (*Background, error) {
 	if policy, err := getPolicy(0); err != nil || policy != unix.SCHED_NORMAL {
 		return nil, fmt.Errorf("step back behind other programs: this process was started with another scheduling policy: %w",
 			errors.Join(err, errors.ErrUnsupported))
@@ -47,7 +51,13 @@ func StepBack() (*Background, error) {
 	if !mayComeForward() {
 		return nil, fmt.Errorf("step back behind other programs: coming forward again takes CAP_SYS_NICE: %w", errors.ErrUnsupported)
 	}
-	if err := eachThread(func(tid int) error { return setPolicy(tid, unix.SCHED_IDLE) }); err != nil {
+	step := func(tid int) error {
+		if slices.ContainsFunc(except, func(l *Lateness) bool { return l.tid == tid }) {
+			return nil
+		}
+		return setPolicy(tid, unix.SCHED_IDLE)
+	}
+	if err := eachThread(step); err != nil {
 		return nil, errors.Join(fmt.Errorf("step back behind other programs: %w", err), comeForward())
 	}
 	b := &Background{stop: make(chan struct{})}

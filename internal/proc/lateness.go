@@ -34,6 +34,7 @@ type Lateness struct {
 	max  time.Duration
 	err  error
 
+	tid  int // of its thread, while it runs
 	stop chan struct{}
 	done sync.WaitGroup
 }
@@ -59,6 +60,7 @@ func (l *Lateness) Start(cpus string) error {
 // inherits its CPUs and timer slack.
 func (l *Lateness) run(cpus string, ready chan<- error) {
 	runtime.LockOSThread()
+	l.tid = unix.Gettid()
 	if cpus != "" {
 		set, err := cpuSet(cpus)
 		if err == nil {
@@ -153,5 +155,5 @@ func (l *Lateness) Stop() {
 	}
 	close(l.stop)
 	l.done.Wait()
-	l.stop = nil
+	l.stop, l.tid = nil, 0
 }

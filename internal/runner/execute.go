@@ -43,6 +43,10 @@ func (t *trial) execute(ctx context.Context, kind string, plan *loadgen.StepPlan
 	if err := t.agents.sendAll(loadgen.Command{Step: plan}); err != nil {
 		return nil, err
 	}
+	if err := t.sampler.stepBack(plan); err != nil {
+		return nil, err
+	}
+	defer func() { r.keepError(t.sampler.comeForward()) }()
 	window, cut := context.WithCancel(ctx)
 	defer cut()
 	edges := t.sampler.edges(window, plan)

@@ -3,8 +3,10 @@ package runner
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +37,7 @@ type sampler struct {
 	roots    map[string][]int
 	probers  map[string]*proc.Prober
 	lateness map[string]*proc.Lateness // by CPU list
-	behind   *proc.Background          // nil: not permitted
+	behind   *proc.Background          // nil: it has not stepped back
 	cancel   context.CancelFunc
 	ended    chan struct{}
 
@@ -89,15 +91,38 @@ func startSampler(t *trial) (*sampler, error) {
 	return s, nil
 }
 
-// open starts what measures; release ends it. While it measures, the controller goes
-// behind everybody else: its own work comes in bursts of milliseconds and must not be
-// what a target, a backend or an agent waits for.
-func (s *sampler) open() error {
-	behind, err := proc.StepBack()
+// stepBack lets the controller go behind everybody else for a step in which latency is
+// measured: its own work comes in bursts of milliseconds and must not be what a target, a
+// backend or an agent waits for. Steps that take all CPUs by their nature, and many agents
+// on them, would leave it nothing.
+func (s *sampler) stepBack(plan *loadgen.StepPlan) error {
+	if plan.Hold == nil && (plan.Send == nil || plan.Send.Closed) || len(s.roots["agents"]) > 1 {
+		return nil
+	}
+	behind, err := proc.StepBack(slices.Collect(maps.Values(s.lateness))...)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.behind = behind
+	return nil
+}
+
+// comeForward ends what stepBack began.
+func (s *sampler) comeForward() error {
+	s.mu.Lock()
+	behind := s.behind
+	s.behind = nil
+	s.mu.Unlock()
+	if behind == nil {
+		return nil
+	}
+	return behind.Stop()
+}
+
+// open starts what measures; release ends it.
+func (s *sampler) open() error {
 	for name := range s.roots {
 		p, err := proc.NewProber()
 		if err != nil {
@@ -125,11 +150,6 @@ func (s *sampler) release() {
 	}
 	for _, p := range s.probers {
 		p.Close()
-	}
-	if s.behind != nil {
-		if err := s.behind.Stop(); err != nil {
-			s.trial.run.keepError(err)
-		}
 	}
 }
 
