@@ -29,8 +29,8 @@ const maxMessage = 17 << 20
 // more; a message beyond it is not sent, and counted so. One message always fits.
 const maxQueued = 16 << 20
 
-// stampEvery is the share of connections whose receive lag is measured, one in so
-// many. A stamp costs little (BenchmarkReadStamped in internal/evloop against
+// stampEvery is the share of a worker's connections whose receive lag is measured, one
+// in so many. A stamp costs little (BenchmarkReadStamped in internal/evloop against
 // BenchmarkRead: not to be told apart), but the others are as a plain client's.
 const stampEvery = 4
 

@@ -128,7 +128,7 @@ func (c *conn) dialed() {
 	now := evloop.Now()
 	w.rec.Record(Dial, now-o.intended)
 	// A kernel without stamps leaves the figure absent.
-	c.stamped = c.number%stampEvery == 0 && evloop.StampReceives(int(c.fd)) == nil
+	c.stamped = w.stamps(c.number) && evloop.StampReceives(int(c.fd)) == nil
 	o.connected = now
 	if w.assignment.TLS != nil {
 		c.startTLS()

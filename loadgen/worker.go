@@ -111,6 +111,12 @@ func (w *worker) stride() int { return w.assignment.Agents * w.assignment.Worker
 
 func (w *worker) residue() int { return w.index*w.assignment.Agents + w.assignment.Agent }
 
+// stamps tells whether the receive lag of an own connection is measured: each worker
+// takes its first and every so many after it. By the number itself all would be those
+// of a few agents, since numbers are dealt by remainders too, and who is not looked at
+// can be late unseen.
+func (w *worker) stamps(number uint32) bool { return int(number)/w.stride()%stampEvery == 0 }
+
 // firstOwn returns the smallest own number that is not below n.
 func (w *worker) firstOwn(n uint32) int {
 	return int(n) + (w.residue()-int(n)%w.stride()+w.stride())%w.stride()
