@@ -128,6 +128,9 @@ func (c *conn) flush() bool {
 		if c.state == closingFIN {
 			c.sendFIN()
 		}
+		if c.state == ended { // the peer was faster
+			return false
+		}
 		c.want()
 		return true
 	}
