@@ -20,6 +20,7 @@ type sending struct {
 	source source
 	next   due
 	more   bool
+	seeks  bool // next is only how far the schedule was walked in vain
 	start  int64
 	window int64 // clock time at which the window begins
 	finish int64 // … and ends
@@ -59,6 +60,13 @@ type source interface {
 // messagesATurn bounds what one turn of the loop sends before it looks at its
 // sockets again: a late generator must still read.
 const messagesATurn = 16
+
+// walkATurn bounds how many messages of others are passed over on the way to the next
+// own one before the loop has its turn: some 50 µs.
+const walkATurn = 1024
+
+// walkAhead is how long before it is due a message should be found.
+const walkAhead = int64(time.Second)
 
 // lastTurn is how long after the window a late generator may still send what was
 // due in it: longer than the pauses of a busy machine, so that they cost validity and
@@ -104,9 +112,25 @@ func (w *worker) startSend(p *SendPlan, g *group, start int64) error {
 	if p.Pattern == "broadcast" {
 		s.startBroadcast()
 	}
-	s.advance()
+	if s.concerned(members) {
+		s.advance()
+	}
 	s.arm()
 	return nil
+}
+
+// concerned tells whether any message of the schedule can be sent here, or is to be
+// counted here.
+func (s *sending) concerned(members []uint32) bool {
+	if s.receivers > 0 {
+		return true
+	}
+	for _, number := range members {
+		if c := s.group.own(s.worker, number); c != nil && c.fresh {
+			return true
+		}
+	}
+	return false
 }
 
 // draws is messages at a rate over all connections, each to a uniformly random one.
@@ -132,11 +156,15 @@ func (d *draws) next() (uint64, int64, uint32) {
 }
 
 // advance finds the next message of an own connection that was open when the
-// step began; the others are not scheduled, so the rate shrinks in proportion.
+// step began; the others are not scheduled, so the rate shrinks in proportion. Where
+// few of many connections are open, the way to the next may be seconds of computing: it
+// is gone a piece at a time, and no further ahead than it has to be.
 func (s *sending) advance() {
-	for {
+	s.more, s.seeks = true, false
+	for range walkATurn {
 		n, offset, number := s.source.next()
-		at := s.start + offset
+		s.next = due{n, s.start + offset, number}
+		at := s.next.at
 		if at >= s.finish {
 			s.more = false
 			return
@@ -145,17 +173,25 @@ func (s *sending) advance() {
 			s.expected++
 		}
 		if c := s.group.own(s.worker, number); c != nil && c.fresh {
-			s.next, s.more = due{n, at, number}, true
 			return
 		}
 	}
+	s.seeks = true
+}
+
+// turn is when the next message is to be sent, or to be looked for.
+func (s *sending) turn() int64 {
+	if s.seeks {
+		return s.next.at - walkAhead
+	}
+	return s.next.at
 }
 
 func (s *sending) arm() {
 	w := s.worker
 	switch {
 	case s.more:
-		w.loop.Arm(&s.timer, s.next.at)
+		w.loop.Arm(&s.timer, s.turn())
 	case !s.sentAll:
 		s.sentAll = true
 		fallthrough
@@ -181,12 +217,17 @@ func (s *sending) Expire(now int64) {
 		return
 	}
 	for range messagesATurn {
-		if !s.more || s.next.at > now {
+		if !s.more || s.turn() > now {
 			break
 		}
-		s.send(now)
+		if !s.seeks {
+			s.send(now)
+		}
 		s.advance()
 		now = evloop.Now()
+		if s.seeks {
+			break
+		}
 	}
 	w.now = now
 	s.arm()
