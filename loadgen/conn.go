@@ -321,9 +321,14 @@ func (c *conn) leave(to connState) {
 
 // end closes the socket. class counts the closure when the tunnel was open.
 func (c *conn) end(class string) {
-	if c.state == ended {
-		return
+	if c.state != ended {
+		c.shut(class)
+		c.worker.check()
 	}
+}
+
+// shut is end, of which the step is not told yet.
+func (c *conn) shut(class string) {
 	w := c.worker
 	if c.state == open && class != "" {
 		w.rec.Closure(class)
@@ -342,7 +347,6 @@ func (c *conn) end(class string) {
 	if wasOpen {
 		c.comeBack()
 	}
-	w.check()
 }
 
 func (c *conn) arm(after int64) { c.worker.loop.Arm(&c.timer, evloop.Now()+after) }

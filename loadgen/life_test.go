@@ -1,9 +1,11 @@
 package loadgen
 
 import (
+	"bufio"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -189,5 +191,32 @@ func TestVanish(t *testing.T) {
 		case <-time.After(2 * time.Second):
 			t.Error("the socket is still there after the end")
 		}
+	}
+}
+
+// A client whose attempt fails, and that will try again, is no reason to end a hold
+// that has no other.
+func TestHoldAwaitsTheLastClient(t *testing.T) {
+	t.Parallel()
+	var turn atomic.Int32
+	addr := server(t, func(c net.Conn) {
+		switch turn.Add(1) {
+		case 1:
+			upgrade(c)
+			time.Sleep(100 * time.Millisecond) // and ends it, within the hold
+		case 2, 3: // ends it in place of the answer
+			http.ReadRequest(bufio.NewReader(c))
+		default:
+			if _, ok := upgrade(c); ok {
+				io.Copy(io.Discard, c)
+			}
+		}
+	})
+	r := startRig(t, 1, 1, addr)
+	r.do(StepPlan{ID: "connect", Group: "main", Connect: &ConnectPlan{Count: 1, Rate: 1000, Timeout: time.Second,
+		Reconnect: &ReconnectPlan{After: 50 * time.Millisecond, Factor: 1, Max: time.Second}}})
+	n := r.do(StepPlan{ID: "hold", Group: "main", Hold: &HoldPlan{For: 600 * time.Millisecond}}).Counts
+	if n.Attempted != 3 || n.Opened != 1 || n.Failures["upgrade_closed"] != 2 || r.open["main"].Len() != 1 {
+		t.Errorf("%+v", n)
 	}
 }

@@ -220,7 +220,7 @@ func (c *conn) failOpening(class string) {
 		}
 	}
 	if c.fd >= 0 {
-		c.end("")
+		c.shut("") // whether it comes back is decided below
 	}
 	c.state, c.opening = ended, nil
 	if o.step == nil {
