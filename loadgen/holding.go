@@ -10,7 +10,7 @@ import (
 type holding struct {
 	worker *worker
 	plan   *HoldPlan
-	group  string
+	left   watch
 	start  int64
 	end    int64
 	over   bool
@@ -30,7 +30,7 @@ type holding struct {
 const pongGrace = int64(1e9)
 
 func (w *worker) startHold(p *HoldPlan, group string, start int64) {
-	h := &holding{worker: w, plan: p, group: group, start: start, end: start + int64(p.For), stopping: -1}
+	h := &holding{worker: w, plan: p, left: w.watch(group), start: start, end: start + int64(p.For), stopping: -1}
 	h.timer.Owner = h
 	if p.PingEvery > 0 {
 		w.each(group, func(c *conn) {
@@ -166,12 +166,8 @@ func (h *holding) stopped() {
 
 // done: the time is over, or no connection is left to watch here.
 func (h *holding) done() bool {
-	if !h.over {
-		left := h.plan.Stay
-		h.worker.each(h.group, func(c *conn) { left = left || c.state == open || c.returning() })
-		if left {
-			return false
-		}
+	if !h.over && (h.plan.Stay || h.left.any()) {
+		return false
 	}
 	h.worker.loop.Disarm(&h.timer)
 	for _, c := range h.conns {
