@@ -74,6 +74,7 @@ type message struct {
 	seq      uint32
 	counted  bool // lies in the window
 	alone    bool // has no answer: nobody needs it once the kernel has it
+	pong     bool // is no message, but the answer to a ping
 	given    bool // its step is over: an answer no longer counts
 }
 
@@ -199,12 +200,10 @@ func (c *conn) Data(op wire.Opcode, piece []byte, first, last bool) bool {
 
 // Control takes a close, ping or pong.
 func (c *conn) Control(op wire.Opcode, payload []byte) bool {
-	w := c.worker
 	switch op {
 	case wire.Ping:
 		if c.state == open {
-			w.frame = wire.AppendFrame(w.frame[:0], wire.Pong, true, w.mask(), payload)
-			c.write(w.frame, nil)
+			c.answerPing(payload)
 			c.pinged(payload)
 		}
 	case wire.Pong:

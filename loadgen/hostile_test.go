@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -144,6 +145,21 @@ func TestHostilePeers(t *testing.T) {
 				}
 			}
 		}), "protocol_error"},
+		"pings without end, and nothing read": {func(c net.Conn, r *bufio.Reader) {
+			c.(*replayed).Conn.(*net.TCPConn).SetReadBuffer(4096)
+			if _, ok := upgrade(c); !ok {
+				return
+			}
+			pings := bytes.Repeat(frame(ws.OpPing, make([]byte, 125)), 100)
+			for range 2000 { // 25 MB: the sockets' buffers hold some 4 MB of pongs
+				if _, err := c.Write(pings); err != nil {
+					return
+				}
+			}
+			for err := error(nil); err == nil; time.Sleep(20 * time.Millisecond) { // until the test is over
+				_, err = c.Write(pings[:127])
+			}
+		}, "unanswered"},
 		"a reset instead of an answer": {instead(func(c net.Conn) {
 			c.(*replayed).Conn.(*net.TCPConn).SetLinger(0)
 			c.Close()

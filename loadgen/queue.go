@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"wsgauge/internal/evloop"
+	"wsgauge/loadgen/wire"
 )
 
 // queue is what waits for a connection's socket: bytes, and behind them parts that
@@ -14,6 +15,10 @@ type queue struct {
 	waiting []*message
 	later   []part
 	owed    int // payload bytes of later
+
+	ponging bool   // a pong is among all that
+	pinged  bool   // … and another ping has come since
+	ping    []byte // … the payload of the latest
 }
 
 // part is bytes, with the message that they end if any, or a message to be made.
@@ -33,6 +38,7 @@ func (q *queue) pending() int { return len(q.bytes) - q.done + q.owed }
 
 func (c *conn) enqueue(p []byte, m *message) {
 	q := c.queue
+	q.ponging = q.ponging || m != nil && m.pong
 	if len(q.later) > 0 {
 		if m != nil {
 			m.end = unmade
@@ -51,6 +57,35 @@ func (c *conn) enqueue(p []byte, m *message) {
 func (q *queue) ends(m *message) {
 	m.end = q.base + int64(len(q.bytes))
 	q.waiting = append(q.waiting, m)
+}
+
+// answerPing answers a ping. Of those that come while a pong waits for the socket only
+// the latest is answered, which is all that an endpoint has to do (RFC 6455 section
+// 5.5.3): a peer that pings and does not read would fill the memory.
+func (c *conn) answerPing(payload []byte) {
+	if q := c.queue; q != nil && q.ponging {
+		q.pinged, q.ping = true, append(q.ping[:0], payload...)
+		return
+	}
+	c.sendPong(payload)
+}
+
+func (c *conn) sendPong(payload []byte) {
+	w := c.worker
+	m := w.slab.message()
+	*m = message{alone: true, pong: true}
+	w.frame = wire.AppendFrame(w.frame[:0], wire.Pong, true, w.mask(), payload)
+	c.write(w.frame, m)
+}
+
+// ponged is told that the socket has taken the pong that waited.
+func (c *conn) ponged() {
+	q := c.queue
+	again := q.pinged && c.state == open // after a close frame nobody waits for it
+	q.ponging, q.pinged = false, false
+	if again {
+		c.sendPong(q.ping)
+	}
 }
 
 // writeStream sends a large message piece by piece, as the socket takes it.
@@ -116,8 +151,13 @@ func (c *conn) flush() bool {
 		q.done += n
 		written += n
 		for len(q.waiting) > 0 && q.waiting[0].end <= q.base+int64(q.done) {
-			c.worker.accepted(q.waiting[0], now)
+			m := q.waiting[0]
 			q.waiting = q.waiting[1:]
+			pong := m.pong
+			c.worker.accepted(m, now)
+			if pong {
+				c.ponged()
+			}
 		}
 		if q.done < len(q.bytes) { // the socket is full
 			break

@@ -328,7 +328,12 @@ func (w *worker) pingDone(c *conn) {
 	}
 }
 
+// ping sends a ping, unless too much waits for the socket already: a peer that never
+// reads would have one heartbeat after the other wait with it.
 func (w *worker) ping(c *conn, intended int64) {
+	if c.queue != nil && c.queue.pending() > maxQueued {
+		return
+	}
 	var payload [8]byte
 	binary.LittleEndian.PutUint64(payload[:], uint64(intended))
 	w.frame = wire.AppendFrame(w.frame[:0], wire.Ping, true, w.mask(), payload[:])
