@@ -3,7 +3,6 @@ package loadgen
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"strings"
 
 	"wsgauge/echo/order"
@@ -39,8 +38,11 @@ func (w *worker) unask(c *conn) {
 }
 
 func (w *worker) order(c *conn, o *order.Order) {
-	var err error
-	if w.payload, err = order.Append(w.payload[:0], o); err != nil {
+	err := o.Check()
+	if err == nil {
+		w.payload, err = order.Append(w.payload[:0], o)
+	}
+	if err != nil { // no backend would take it from anyone
 		w.broken(err)
 		return
 	}
@@ -48,22 +50,28 @@ func (w *worker) order(c *conn, o *order.Order) {
 	c.write(w.frame, nil)
 }
 
-// told takes the backend's answer to an order.
+// told takes the backend's answer to an order. One that makes no sense, or refuses what
+// nobody refuses, was damaged on the way, or the order was.
 func (c *conn) told(payload []byte) {
 	w := c.worker
 	answer, err := order.ReadAnswer(payload)
+	if err != nil || !answer.Answer || answer.Skipped < 0 {
+		if c.cameBack(payload) {
+			w.broken(errors.New("the backend sends back what it was ordered to do; push, broadcast and pings of the backend need wsgauge's own"))
+			return
+		}
+		c.damaged()
+		return
+	}
+	w.obeyed = true
 	switch {
-	case err != nil:
-		w.broken(err)
+	case c.ask == nil:
 		return
-	case !answer.Answer:
-		w.broken(errors.New("the backend sends back what it was ordered to do; push, broadcast and pings of the backend need wsgauge's own"))
+	case answer.Error != "" && (answer.Serial == c.ask.serial || answer.Serial == unread):
+		c.damaged()
 		return
-	case c.ask == nil || answer.Serial != c.ask.serial:
+	case answer.Serial != c.ask.serial:
 		return // of an order that is over
-	case answer.Error != "":
-		w.broken(fmt.Errorf("the backend refuses an order: %s", answer.Error))
-		return
 	case c.ask.stopping:
 		if answer.Round > 0 {
 			w.rec.Record(Ping, answer.Round)
@@ -87,6 +95,34 @@ func (c *conn) told(payload []byte) {
 		c.ask = nil
 		w.tryDrained()
 	}
+}
+
+// unread is the serial of the answer to an order that the backend could not read.
+const unread = 0
+
+// cameBack tells whether a payload is the order itself, from a backend that has never
+// obeyed one: it knows none, and so it will be for every connection.
+func (c *conn) cameBack(payload []byte) bool {
+	if c.worker.obeyed || c.ask == nil {
+		return false
+	}
+	o, err := order.ReadOrder(payload)
+	return err == nil && o.Serial == c.ask.serial
+}
+
+// damaged counts a damaged answer. When it was to say whether the backend obeys, it is
+// not known what that does now: the order is taken back, and is over for this connection.
+func (c *conn) damaged() {
+	w, a := c.worker, c.ask
+	w.rec.Fail("corrupt")
+	w.rec.Counts.Corrupt++
+	if a == nil || a.acked || a.stopping {
+		return
+	}
+	c.unasked()
+	c.ask = a
+	w.unask(c)
+	w.tryDrained()
 }
 
 // unasked is told that the connection has left the open ones.

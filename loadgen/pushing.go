@@ -200,15 +200,16 @@ func (s *sending) settlePushes(now int64) {
 			}
 			return true
 		})
-		sent := max(p.counted-after-p.skipped, p.got)
+		skipped := min(p.skipped, p.counted-after) // the answer may have been damaged
+		sent := max(p.counted-after-skipped, p.got)
 		n.Scheduled += p.counted
 		n.Sent += sent
 		n.OnTime += sent - p.late
 		if after > 0 {
 			add(&n.NotSent, "ended", after)
 		}
-		if p.skipped > 0 {
-			add(&n.NotSent, "queue_full", p.skipped)
+		if skipped > 0 {
+			add(&n.NotSent, "queue_full", skipped)
 		}
 		if missing := sent - p.got; missing > 0 {
 			n.Unanswered += missing

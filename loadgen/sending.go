@@ -302,7 +302,7 @@ func (s *sending) send(now int64) {
 	}
 	size := s.sizes.Of(s.plan.Seed, d.n)
 	switch {
-	case c.state != open || c.life != nil && c.life.retiring || s.asked && c.ask == nil:
+	case c.state != open || c.life != nil && c.life.retiring || s.asked && (c.ask == nil || c.ask.stopping):
 		s.skip("ended", counted)
 		return
 	case now >= s.late:

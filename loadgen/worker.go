@@ -63,6 +63,7 @@ type worker struct {
 	redials     redials
 	clock       string // what evloop.Now reads, by name
 	orders      uint32 // given to the backend
+	obeyed      bool   // the backend has answered one as it should
 	vanished    []int  // sockets of connections that vanished, which the kernel must keep
 
 	frame   []byte // scratch for what is written
