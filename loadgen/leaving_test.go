@@ -12,7 +12,7 @@ import (
 func (r *rig) quitDuring(p StepPlan, after time.Duration) *Recorder {
 	r.t.Helper()
 	r.serial++
-	p.Serial, p.StartAt = r.serial, time.Now().UnixNano()
+	p.Serial, p.StartAt = r.serial, time.Now().Add(20*time.Millisecond).UnixNano() // else a short step may be over before
 	for _, c := range r.commands {
 		c <- Command{Step: &p}
 	}
