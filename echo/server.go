@@ -20,7 +20,7 @@ const (
 	maxLoops       = 1024
 )
 
-// realtimePriority is above that of the generator's workers.
+// realtimePriority is below that of the generator's workers.
 const realtimePriority = 2
 
 // Options describe a server.
@@ -39,7 +39,7 @@ type Options struct {
 	// TLS, when not nil, makes it a wss server; see [tlsconn.ServerConfig].
 	TLS *tls.Config
 	// Realtime is the share of a CPU up to which each loop's thread goes before all
-	// ordinary ones, and before the generator's; 0: never. It takes CAP_SYS_NICE or
+	// ordinary ones; 0: never. It takes CAP_SYS_NICE or
 	// RLIMIT_RTPRIO, and is left out without.
 	Realtime float64
 	// Refused, when not nil, is told why a connection could not be taken (mostly

@@ -24,10 +24,10 @@ const closeWait = int64(2e9)
 // be the median of the send lag.
 const earlyWake = int64(100e3)
 
-// realtimePriority is below that of a backend on the same CPU ([echo.Options]): what
-// keeps a worker from sending in time is told as send lag, and an echo that waits for a
-// worker would not be told at all.
-const realtimePriority = 1
+// realtimePriority is above that of a backend on the same CPU ([echo.Options]): a message
+// that is due does not wait for an answer to another. It polls for the last 40 µs, and
+// only so long does a backend wait for it.
+const realtimePriority = 3
 
 // worker is one event loop and the connections that belong to it. All of it is
 // used on the loop's thread alone; the agent speaks to it through posted calls.

@@ -306,7 +306,7 @@ func (l *Loop) dispatch(ev *unix.EpollEvent) {
 func (l *Loop) poll() (int, unix.Errno) {
 	left := int64(-1)
 	if len(l.timers) > 0 {
-		left = max(l.timers[0].at-l.clock-l.rank.polls, 0)
+		left = l.rank.sleep(l.timers[0].at - l.clock)
 	}
 	// The kernel takes a fifth of a microsecond to prepare for a wait, also when there
 	// is something ready. After many events there mostly is.

@@ -22,7 +22,7 @@ type rank struct {
 	early    int64          // ns before a timer is due that the loop wakes
 	ordinary unix.SchedAttr // what it is without
 	foremost bool           // it has it now
-	polls    int64          // what of early is kept at present
+	awake    int64          // ns before a timer is due that it first wakes at present: early or spin
 	at, cpu  int64          // of the last review
 }
 
@@ -51,7 +51,7 @@ func (l *Loop) Foremost(priority int, share float64) {
 // take does what was promised of the calling thread. Nice and slice are asked for by
 // themselves, so that one that is refused does not cost the other.
 func (r *rank) take() {
-	r.polls = r.early
+	r.awake = r.early
 	if r.urgent {
 		if unix.Setpriority(unix.PRIO_PROCESS, 0, r.nice) != nil {
 			r.nice = 0
@@ -81,9 +81,9 @@ func (r *rank) review(now int64) {
 	r.at, r.cpu = now, cpu
 	switch {
 	case used > 0.8*r.share:
-		r.polls = r.early / 4
+		r.awake = r.spin()
 	case used < 0.5*r.share:
-		r.polls = r.early
+		r.awake = r.early
 	}
 	switch {
 	case !r.foremost && used < 0.9*r.share:
@@ -97,6 +97,21 @@ func (r *rank) review(now int64) {
 		r.foremost = unix.SchedSetAttr(0, &r.ordinary, 0) != nil
 	}
 }
+
+// sleep is how long the thread may sleep when its next timer is due in left nanoseconds:
+// until early before it; from there, with the processor awake, until shortly before it.
+func (r *rank) sleep(left int64) int64 {
+	switch spin := r.spin(); {
+	case left > r.awake:
+		return left - r.awake
+	case left > spin+spin/4:
+		return left - spin
+	}
+	return 0
+}
+
+// spin is how long before a timer is due it stays awake, in nanoseconds.
+func (r *rank) spin() int64 { return r.early * 2 / 5 }
 
 // giveBack returns the thread to Go's scheduler as an ordinary one; that needs no right.
 func (r *rank) giveBack() {

@@ -38,8 +38,8 @@ const (
 	// may use with real-time priority, all that share it together. More than these two
 	// leave is needed by the kernel's own threads, which deliver what the loops wait
 	// for. At 2000 messages a second an agent uses 25% and a Go backend 7%.
-	agentsShare  = 0.5
-	backendShare = 0.3
+	agentsShare  = 0.55
+	backendShare = 0.4
 
 	// clockStep: everything is spoiled when the wall clock and the monotonic one
 	// drift apart by more than this in a trial; NTP slews at most 500 ppm, which
