@@ -73,6 +73,13 @@ bench-engine: setup-bench build ## CPU and system calls a message against a bare
 bench-tunnel: build ## the reference tunnel against nginx and HAProxy, where installed
 	$(GO) run ./loadgen/bench -rounds $(ROUNDS) tunnel
 
+.PHONY: bench-scale
+bench-scale: build ## 60,000 and 100,000 tunnels, 20,000 over wss, and 20,000 clients that come back at once (7 minutes)
+	bin/wsgauge run connections
+	-bin/wsgauge run connections --set n=100000
+	bin/wsgauge run connections --set n=20000 --set tls=true --set rate=400/s
+	bin/wsgauge run storm
+
 .PHONY: setup-peers
 setup-peers: ## install nginx and HAProxy when missing and permitted; no service is started
 	@scripts/install.sh nginx nginx "a peer of bench-tunnel" nginx-light
