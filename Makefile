@@ -73,6 +73,7 @@ bench-engine: setup-bench build ## CPU and system calls a message against a bare
 bench-tunnel: build ## the reference tunnel against nginx and HAProxy, where installed
 	$(GO) run ./loadgen/bench -rounds $(ROUNDS) tunnel
 
+# 100,000 may end with exit code 4 on two processors (docs/performance.md); the others go on.
 .PHONY: bench-scale
 bench-scale: build ## 60,000 and 100,000 tunnels, 20,000 over wss, and 20,000 clients that come back at once (7 minutes)
 	bin/wsgauge run connections
