@@ -27,7 +27,7 @@ type conditions struct {
 	NofileHard uint64 `json:"nofile_hard,omitempty"`
 	CPUs       string `json:"cpus,omitempty"` // "": as inherited
 
-	Nice  int           `json:"nice,omitempty"`
+	Nice  *int          `json:"nice,omitempty"` // nil: as inherited
 	Slice time.Duration `json:"slice,omitempty"`
 }
 
@@ -88,10 +88,17 @@ func (c conditions) set() error {
 	if err := stayForward(); err != nil {
 		return err
 	}
-	if c.Nice != 0 || c.Slice != 0 {
-		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: int32(c.Nice), Runtime: uint64(c.Slice)}
-		if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
-			return fmt.Errorf("set nice %d and a slice of %v: %w", c.Nice, c.Slice, err)
+	if c.Nice != nil || c.Slice != 0 {
+		attr, err := unix.SchedGetAttr(0, 0)
+		if err != nil {
+			return fmt.Errorf("sched_getattr: %w", err)
+		}
+		set := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: attr.Nice, Runtime: uint64(c.Slice)}
+		if c.Nice != nil {
+			set.Nice = int32(*c.Nice)
+		}
+		if err := unix.SchedSetAttr(0, &set, 0); err != nil {
+			return fmt.Errorf("set nice %d and a slice of %v: %w", set.Nice, c.Slice, err)
 		}
 	}
 	if c.NofileHard != 0 {

@@ -196,7 +196,10 @@ func lookUp(program string) (string, error) {
 
 // conditions checks what is asked and writes it for the launcher.
 func (s *Spec) conditions() (string, error) {
-	c := conditions{NofileSoft: s.NofileSoft, NofileHard: s.NofileHard, CPUs: s.CPUs, Nice: s.Nice, Slice: s.Slice}
+	c := conditions{NofileSoft: s.NofileSoft, NofileHard: s.NofileHard, CPUs: s.CPUs, Nice: ordinaryNice(), Slice: s.Slice}
+	if s.Nice != 0 {
+		c.Nice = &s.Nice
+	}
 	if s.CPUs != "" {
 		if _, err := ParseCPUs(s.CPUs); err != nil {
 			return "", err

@@ -38,6 +38,7 @@ type sampler struct {
 	probers  map[string]*proc.Prober
 	lateness map[string]*proc.Lateness // by CPU list
 	behind   *proc.Background          // nil: it has not stepped back
+	goBack   func() error              // ends that the controller is ahead; nil: it is not
 	cancel   context.CancelFunc
 	ended    chan struct{}
 
@@ -77,6 +78,10 @@ func startSampler(t *trial) (*sampler, error) {
 		s.release()
 		return nil, err
 	}
+	if err := s.stepAhead(); err != nil {
+		s.release()
+		return nil, err
+	}
 	if m, err := proc.Machine(); err == nil {
 		s.stealAt = m.Steal
 	}
@@ -89,6 +94,22 @@ func startSampler(t *trial) (*sampler, error) {
 		s.loop(ctx)
 	}()
 	return s, nil
+}
+
+// stepAhead keeps the controller in time beside many agents and backends, which are
+// raised as agentsNice says: with twelve loops on one CPU, beside which it was an ordinary
+// process, it came to its samples six seconds late.
+func (s *sampler) stepAhead() error {
+	nice := s.trial.run.record.Placement.AgentsNice
+	if len(s.roots["agents"]) == 1 || nice == 0 {
+		return nil
+	}
+	back, err := proc.StepAhead(nice, slices.Collect(maps.Values(s.lateness))...)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	s.goBack = back
+	return err
 }
 
 // stepBack lets the controller go behind everybody else for a step in which latency is
@@ -145,6 +166,9 @@ func (s *sampler) open() error {
 }
 
 func (s *sampler) release() {
+	if s.goBack != nil {
+		s.trial.run.keepError(s.goBack())
+	}
 	for _, l := range s.lateness {
 		l.Stop()
 	}
