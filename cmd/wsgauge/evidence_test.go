@@ -22,6 +22,8 @@ func TestEvidence(t *testing.T) {
 	t.Run("rates", rates)
 	t.Run("busy loops", busyLoops)
 	t.Run("slow targets", slowTargets)
+	t.Run("shares", shares)
+	t.Run("thieves", thieves)
 }
 
 const evidence = `
@@ -37,9 +39,9 @@ steps:
     send: {rate: %d/s, for: %s, warmup: 500ms, drain: 10s}
 `
 
-func experiment(t *testing.T, targets string, blocks, rate int, length string) *results.RunData {
+func experiment(t *testing.T, targets string, blocks, rate int, length string, flags ...string) *results.RunData {
 	t.Helper()
-	r := start(t, fmt.Sprintf(evidence, targets, blocks, rate, length))
+	r := start(t, fmt.Sprintf(evidence, targets, blocks, rate, length), flags...)
 	r.exit(10 * time.Minute)
 	return r.records()
 }
@@ -74,7 +76,7 @@ func us(v *float64) string {
 }
 
 func heading(title, what string) {
-	fmt.Printf("\n%s; µs\n%16s %9s %9s %9s %9s %9s %9s  %s\n", title, what, "p50", "p99", "lag p50", "lag p99", "recv p50", "recv p99", "validity")
+	fmt.Printf("\n%s; µs\n%20s %9s %9s %9s %9s %9s %9s %9s  %s\n", title, what, "p50", "p99", "lag p50", "lag p99", "recv p50", "recv p99", "in time", "validity")
 }
 
 // row prints what a trial says of the generator.
@@ -98,7 +100,17 @@ func row(what string, trial *results.Trial) {
 	if len(why) > 0 {
 		verdict = "invalid: " + strings.Join(why, "; ")
 	}
-	fmt.Printf("%16s %9s %9s %9s %9s %9s %9s  %s\n", what, us(r.P50), us(r.P99), us(lag.P50), us(lag.P99), us(receive.P50), us(receive.P99), verdict)
+	fmt.Printf("%20s %9s %9s %9s %9s %9s %9s %9s  %s\n", what, us(r.P50), us(r.P99), us(lag.P50), us(lag.P99), us(receive.P50), us(receive.P99),
+		inTime(trial.Messages), verdict)
+}
+
+// inTime is the share of the first attempts that came within 1% of the step of their time.
+func inTime(m results.Messages) string {
+	attempted := m.Sent + m.NotSentCauses["no_turn"]
+	if attempted == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f%%", 100*float64(m.OnTime)/float64(attempted))
 }
 
 // rates asks for more and more, up to ten times what can be sent.

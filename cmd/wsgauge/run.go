@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -73,6 +74,7 @@ type runOptions struct {
 	json       bool
 	requireAll bool
 	nats       string
+	realtime   string
 }
 
 func newRun(s streams) *cobra.Command {
@@ -98,11 +100,36 @@ Exit codes: 0 passed; 1 error; 2 usage or invalid scenario; 3 an expectation fai
 	c.Flags().BoolVar(&o.json, "json", false, "print the lines of trials.jsonl on stdout, all else on stderr")
 	c.Flags().BoolVar(&o.requireAll, "require-all", false, "fail when a target cannot run here, instead of skipping it")
 	c.Flags().StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster to use (default: an embedded server on loopback)")
+	c.Flags().StringVar(&o.realtime, "realtime", "", "share of a CPU up to which the loops of agents and backend have real-time\n"+
+		"priority where that is permitted, `AGENTS,BACKEND`; 0,0 turns it off\n(default: as docs/methodology.md says)")
 	return c
+}
+
+// realtimeShares reads the flag's value; nil for none.
+func realtimeShares(text string) (*runner.Realtime, error) {
+	if text == "" {
+		return nil, nil
+	}
+	agents, backend, two := strings.Cut(text, ",")
+	var r runner.Realtime
+	for _, v := range []struct {
+		text  string
+		place *float64
+	}{{agents, &r.Agents}, {backend, &r.Backend}} {
+		var err error
+		if *v.place, err = strconv.ParseFloat(strings.TrimSpace(v.text), 64); !two || err != nil || !(*v.place >= 0 && *v.place <= 1) {
+			return nil, usage(fmt.Errorf("--realtime %s: want two shares from 0 to 1, as in 0.5,0.4", text))
+		}
+	}
+	return &r, nil
 }
 
 func runScenario(ctx context.Context, s streams, name string, o runOptions) error {
 	sc, err := o.scenario.load(name)
+	if err != nil {
+		return err
+	}
+	realtime, err := realtimeShares(o.realtime)
 	if err != nil {
 		return err
 	}
@@ -127,7 +154,7 @@ func runScenario(ctx context.Context, s streams, name string, o runOptions) erro
 		watcher.records = s.out
 	}
 	record, runErr := runner.Run(ctx, runner.Options{Scenario: sc, Out: o.out, Executable: exe,
-		Version: versionText(), Command: os.Args, NATS: o.nats, RequireAll: o.requireAll, Watcher: watcher})
+		Version: versionText(), Command: os.Args, NATS: o.nats, RequireAll: o.requireAll, Realtime: realtime, Watcher: watcher})
 	watcher.end()
 	if record == nil {
 		if ctx.Err() != nil {

@@ -17,8 +17,8 @@ type MachineUsage struct {
 	// Busy is the CPU time spent, of all CPUs together, since boot; Steal what a
 	// hypervisor gave to others while we had work. Both in steps of 10 ms.
 	Busy, Steal time.Duration
-	// Tasks is the part of Busy that is not spent in interrupts.
-	Tasks time.Duration
+	// Tasks is the part of Busy that is not spent in interrupts, by the number of the CPU.
+	Tasks map[int]time.Duration
 	// SocketMemoryBytes is what TCP sockets hold in the kernel, sent and received
 	// data that waits; whole pages.
 	SocketMemoryBytes int64
@@ -36,23 +36,23 @@ func Machine() (MachineUsage, error) {
 	if err != nil {
 		return m, fmt.Errorf("read the machine's CPU times: %w", err)
 	}
-	ours := map[string]bool{}
+	ours := map[string]int{}
 	for _, n := range AvailableCPUs() {
-		ours["cpu"+strconv.Itoa(n)] = true
+		ours["cpu"+strconv.Itoa(n)] = n
 	}
-	found := 0
+	m.Tasks = map[int]time.Duration{}
 	for _, t := range all {
-		if !ours[t.CPU] {
+		n, is := ours[t.CPU]
+		if !is {
 			continue
 		}
-		found++
 		// Guest time is a part of user time already.
 		m.Busy += seconds(t.User + t.Nice + t.System + t.Irq + t.Softirq)
-		m.Tasks += seconds(t.User + t.Nice + t.System)
+		m.Tasks[n] = seconds(t.User + t.Nice + t.System)
 		m.Steal += seconds(t.Steal)
 	}
-	if found != len(ours) {
-		return m, fmt.Errorf("read the machine's CPU times: /proc/stat has %d of the %d CPUs that this process may use", found, len(ours))
+	if len(m.Tasks) != len(ours) {
+		return m, fmt.Errorf("read the machine's CPU times: /proc/stat has %d of the %d CPUs that this process may use", len(m.Tasks), len(ours))
 	}
 	text, err := os.ReadFile("/proc/net/sockstat")
 	if err != nil {

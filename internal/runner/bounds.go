@@ -63,6 +63,11 @@ const (
 	// send and receive lag below a tenth of the p99, and other programs at 35% to 70%.
 	othersShare = 0.10
 
+	// besideShare is the same for the CPUs of the agents, and of the backend, alone: of a
+	// large machine a program that takes one of these is a small part. Experiment "busy
+	// loops".
+	besideShare = 0.20
+
 	// samplerGap: everything is spoiled when two samples that should be a second
 	// apart are further apart than this. Opening 60,000 tunnels on two CPUs that
 	// something else kept busy too made gaps of 5 to 6 s; alone on the machine they

@@ -41,6 +41,7 @@ func (l layout) realtime(agentLoops, backends int) (agents, backend float64) {
 	if overlap(l.agents, l.target) || overlap(l.backend, l.target) || !proc.MayRealtime() {
 		return 0, 0
 	}
+	allowed := l.allowed()
 	share := func(all float64, list string, loops int) float64 {
 		cpus, err := proc.ParseCPUs(list)
 		if err != nil || loops == 0 {
@@ -48,7 +49,19 @@ func (l layout) realtime(agentLoops, backends int) (agents, backend float64) {
 		}
 		return min(all, all*float64(len(cpus))/float64(loops))
 	}
-	return share(agentsShare, l.agents, agentLoops), share(backendShare, l.backend, backends)
+	return share(allowed.Agents, l.agents, agentLoops), share(allowed.Backend, l.backend, backends)
+}
+
+// Realtime is the share of a CPU (0 to 1) up to which all loops of the agents, and of
+// the backend, that share it may have real-time priority.
+type Realtime struct{ Agents, Backend float64 }
+
+// allowed is what was asked for, or what was found to be good.
+func (l layout) allowed() Realtime {
+	if l.asked != nil {
+		return *l.asked
+	}
+	return Realtime{agentsShare, backendShare}
 }
 
 // permittedNice is what the agents' loops really get.
@@ -60,27 +73,31 @@ func permittedNice() int {
 }
 
 // layout is the CPU list of each group of processes.
-type layout struct{ agents, backend, target string }
+type layout struct {
+	agents, backend, target string
+	asked                   *Realtime // nil: as usual
+}
 
 // place keeps the target away from the load: with two CPUs, agents and backend
 // share the first and the target has the second; with more, all are apart. With
 // one there is nothing to choose.
-func place(s *scenarios.Scenario, cpus []int) layout {
+func place(s *scenarios.Scenario, cpus []int, asked *Realtime) layout {
 	list := func(from, to int) string { return proc.FormatCPUs(cpus[from:to]) }
 	n := len(cpus)
 	var l layout
 	switch {
 	case n < 2:
-		l = layout{list(0, n), list(0, n), list(0, n)}
+		l = layout{agents: list(0, n), backend: list(0, n), target: list(0, n)}
 	case n == 2:
-		l = layout{list(0, 1), list(0, 1), list(1, 2)}
+		l = layout{agents: list(0, 1), backend: list(0, 1), target: list(1, 2)}
 	case n == 3:
-		l = layout{list(0, 1), list(1, 2), list(2, 3)}
+		l = layout{agents: list(0, 1), backend: list(1, 2), target: list(2, 3)}
 	default:
 		// A quarter each for the agents and the backend, half for the target.
 		q := n / 4
-		l = layout{list(0, q), list(q, 2*q), list(2*q, n)}
+		l = layout{agents: list(0, q), backend: list(q, 2*q), target: list(2*q, n)}
 	}
+	l.asked = asked
 	if s.Agents.CPUs != "" {
 		l.agents = s.Agents.CPUs
 	}

@@ -21,14 +21,14 @@ func (s *sampler) ofStep(record *results.Step, y *tally, window *edge) map[strin
 		}
 	}
 	out := map[string]*results.Resources{}
-	share := 0.0
+	var took othersTook
 	switch n := len(inside); {
 	case window.whole:
-		share = others(window.from, window.to)
+		took = s.tookOf(window.from, window.to)
 	case y.plan.Send == nil && n > 1 && inside[n-1].at.Sub(inside[0].at) >= time.Second: // of less the kernel's ticks tell nothing
-		share = others(inside[0], inside[n-1])
+		took = s.tookOf(inside[0], inside[n-1])
 	}
-	s.others[record.ID] = max(s.others[record.ID], share)
+	s.others[record.ID] = s.others[record.ID].worse(took)
 	for _, name := range groupNames {
 		out[name] = s.resources(name, inside)
 		if out[name] != nil && window.whole && record.Messages.Through() > 0 {
@@ -109,20 +109,51 @@ func (s *sampler) resources(name string, list []reading) *results.Resources {
 	return out
 }
 
-// others is the share of the machine's time that programs took which are no part of
-// the run, between two readings. Time in interrupts is left out: whose it is the
-// kernel does not say.
-func others(from, to reading) float64 {
-	if from.tasks == 0 || to.tasks == 0 {
+// othersTook is what programs took that are no part of the run: shares of the machine's
+// time, and of the time of the CPUs that agents or backends have.
+type othersTook struct{ machine, beside float64 }
+
+func (o othersTook) worse(than othersTook) othersTook {
+	return othersTook{max(o.machine, than.machine), max(o.beside, than.beside)}
+}
+
+// tookOf is what other programs took between two readings.
+func (s *sampler) tookOf(from, to reading) othersTook {
+	where := s.trial.cpus()
+	took := othersTook{machine: others(from, to, proc.AvailableCPUs(), groupNames)}
+	of := map[string]string{"agents": where.agents, "backend": where.backend, "target": where.target}
+	for _, list := range []string{where.agents, where.backend} {
+		// The controller may run anywhere, and so may have run there.
+		groups := []string{"controller"}
+		for name, its := range of {
+			if overlap(list, its) {
+				groups = append(groups, name)
+			}
+		}
+		if cpus, err := proc.ParseCPUs(list); err == nil {
+			took.beside = max(took.beside, others(from, to, cpus, groups))
+		}
+	}
+	return took
+}
+
+// others is the share of some CPUs' time that went, between two readings, to programs
+// that are not of those groups. Time in interrupts is left out: whose it is the kernel
+// does not say.
+func others(from, to reading, cpus []int, groups []string) float64 {
+	if from.tasks == nil || to.tasks == nil {
 		return 0
 	}
-	left := to.tasks - from.tasks
-	for _, name := range groupNames {
+	var left time.Duration
+	for _, n := range cpus {
+		left += to.tasks[n] - from.tasks[n]
+	}
+	for _, name := range groups {
 		if cpu, ok := spent(from, to, name); ok {
 			left -= cpu
 		}
 	}
-	span := to.at.Sub(from.at).Seconds() * float64(len(proc.AvailableCPUs()))
+	span := to.at.Sub(from.at).Seconds() * float64(len(cpus))
 	return max(left.Seconds(), 0) / max(span, 1e-3)
 }
 

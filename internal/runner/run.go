@@ -39,7 +39,9 @@ type Options struct {
 	NATS string
 	// RequireAll makes a target that cannot run here an error.
 	RequireAll bool
-	Watcher    Watcher
+	// Realtime is how far agents and backend go before others; nil: as usual.
+	Realtime *Realtime
+	Watcher  Watcher
 }
 
 // errInterrupted is why a trial ended when the run was told to stop.
@@ -207,7 +209,7 @@ func (r *run) survey() error {
 	r.memory = host.MemoryAvailableBytes
 	r.spread = spreadOver(s.MaxOpen(), s.Agents.Count, s.Backend.Instances, 1, r.limits.NofileHard)
 	r.spreadTunnels()
-	r.layout = place(s, proc.AvailableCPUs())
+	r.layout = place(s, proc.AvailableCPUs(), r.Realtime)
 	sum, err := fileHash(r.Executable)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ type reading struct {
 	at     time.Time
 	open   int
 	groups map[string]proc.Usage // a group that could not be read is not there
-	tasks  time.Duration         // CPU time of everything that runs here; 0: not known
+	tasks  map[int]time.Duration // CPU time of everything that runs here, by CPU; nil: not known
 }
 
 // sampler watches the processes of a trial, once a second and when it is told to.
@@ -57,13 +57,13 @@ type sampler struct {
 	steal      time.Duration
 	began      time.Time
 	failed     error
-	others     map[string]float64 // by send step: share of the machine that other programs took
+	others     map[string]othersTook // by step
 }
 
 // startSampler takes the first reading, before any tunnel is open, and begins.
 func startSampler(t *trial) (*sampler, error) {
 	s := &sampler{trial: t, roots: map[string][]int{"controller": {os.Getpid()}},
-		probers: map[string]*proc.Prober{}, lateness: map[string]*proc.Lateness{}, others: map[string]float64{},
+		probers: map[string]*proc.Prober{}, lateness: map[string]*proc.Lateness{}, others: map[string]othersTook{},
 		ended: make(chan struct{}), began: time.Now()}
 	for _, b := range t.backends {
 		s.roots["backend"] = append(s.roots["backend"], b.PID())

@@ -12,9 +12,9 @@ type circumstances struct {
 	clockDrift time.Duration // wall against monotonic, over the trial
 	stolen     float64       // share of the machine's time, during the steps
 	longestGap time.Duration // between two samples
-	// others is the share of the machine's time that other programs took in a step (of
-	// a send step, in its window), by the step's id.
-	others map[string]float64
+	// others is what other programs took in a step (of a send step, in its window), by
+	// the step's id.
+	others map[string]othersTook
 }
 
 // judge finds what cannot be trusted in a trial, by the figures of its steps and the
@@ -25,11 +25,13 @@ func judge(failed string, steps []results.Step, c circumstances) []results.Inval
 		s := &steps[i]
 		out = append(out, judgeStep(s)...)
 		out = append(out, judgeOpening(s)...)
-		if share := c.others[s.ID]; share > othersShare {
-			if spoiled := timed(s); len(spoiled) > 0 {
-				out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf("other programs took %.0f%% of the machine's time (bound %.0f%%)",
-					100*share, 100*othersShare), Figures: spoiled})
-			}
+		took, whose, bound := c.others[s.ID].machine, "the machine's time", othersShare
+		if beside := c.others[s.ID].beside; took <= bound {
+			took, whose, bound = beside, "the time of the CPUs of agents or backend", besideShare
+		}
+		if spoiled := timed(s); took > bound && len(spoiled) > 0 {
+			out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf("other programs took %.0f%% of %s (bound %.0f%%)",
+				100*took, whose, 100*bound), Figures: spoiled})
 		}
 	}
 	if d := c.clockDrift.Abs(); d > clockStep {

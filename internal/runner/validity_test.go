@@ -74,11 +74,16 @@ func TestJudge(t *testing.T) {
 		}, nil},
 		"clock step":     {func(_ *results.Trial, c *circumstances) { c.clockDrift = -time.Second }, []string{"all"}},
 		"stolen":         {func(_ *results.Trial, c *circumstances) { c.stolen = 0.2 }, []string{"all"}},
-		"other programs": {func(_ *results.Trial, c *circumstances) { c.others = map[string]float64{"load": 0.3} }, []string{"response_time", "service_time"}},
-		"few of them":    {func(_ *results.Trial, c *circumstances) { c.others = map[string]float64{"load": 0.03, "other": 0.5} }, nil},
-		"slow sampler":   {func(_ *results.Trial, c *circumstances) { c.longestGap = 5 * time.Second }, []string{"all"}},
-		"ended early":    {func(t *results.Trial, _ *circumstances) { t.Error = "target event: killed" }, []string{"all"}},
-		"nothing sent":   {func(t *results.Trial, _ *circumstances) { t.Steps[0].Figures = results.Figures{} }, nil},
+		"other programs": {func(_ *results.Trial, c *circumstances) { c.others = map[string]othersTook{"load": {machine: 0.3}} }, []string{"response_time", "service_time"}},
+		"others beside": {func(_ *results.Trial, c *circumstances) {
+			c.others = map[string]othersTook{"load": {machine: 0.01, beside: 0.3}}
+		}, []string{"response_time", "service_time"}},
+		"few of them": {func(_ *results.Trial, c *circumstances) {
+			c.others = map[string]othersTook{"load": {machine: 0.03, beside: 0.05}, "other": {machine: 0.5}}
+		}, nil},
+		"slow sampler": {func(_ *results.Trial, c *circumstances) { c.longestGap = 5 * time.Second }, []string{"all"}},
+		"ended early":  {func(t *results.Trial, _ *circumstances) { t.Error = "target event: killed" }, []string{"all"}},
+		"nothing sent": {func(t *results.Trial, _ *circumstances) { t.Steps[0].Figures = results.Figures{} }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trial, circumstance := sound(), circumstances{longestGap: time.Second}
