@@ -1,6 +1,9 @@
 package scenarios
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Scenario is a scenario file after parsing: params substituted, defaults filled
 // in, every value checked. docs/scenarios.md describes the file's grammar.
@@ -27,9 +30,12 @@ type Scenario struct {
 
 // Backend is the echo server behind every target.
 type Backend struct {
-	Runtime   string // "go"
+	Runtime   string // go | node | python
 	Instances int
 	TLS       bool // it speaks wss
+	// External is the URL (ws or wss) of one that runs already; then nothing else is
+	// set but TLS, which its scheme says.
+	External string
 }
 
 // Agents is how the generator is laid out.
@@ -45,26 +51,54 @@ type Target struct {
 	Nofile Nofile // zero: inherited
 	CPUs   string // empty: placed by the runner
 
-	Direct bool
-	Tunnel *Tunnel
-	Apache *Apache
+	Direct   bool
+	Tunnel   *Tunnel
+	Apache   *Apache
+	Nginx    *Peer
+	HAProxy  *Peer
+	Caddy    *Peer
+	Command  *Command
+	External *External
 }
 
-// Kind names the target's kind as the file does: "direct", "tunnel", "apache".
+// Kind names the target's kind as the file does: "direct", "tunnel", "apache" …
 func (t Target) Kind() string {
 	switch {
 	case t.Tunnel != nil:
 		return "tunnel"
 	case t.Apache != nil:
 		return "apache"
+	case t.Nginx != nil:
+		return "nginx"
+	case t.HAProxy != nil:
+		return "haproxy"
+	case t.Caddy != nil:
+		return "caddy"
+	case t.Command != nil:
+		return "command"
+	case t.External != nil:
+		return "external"
 	}
 	return "direct"
 }
 
 // WSS tells whether clients connect to t by wss.
 func (s *Scenario) WSS(t Target) bool {
-	if t.Tunnel != nil {
+	switch {
+	case t.Tunnel != nil:
 		return t.Tunnel.TLS.Frontend
+	case t.Apache != nil:
+		return t.Apache.TLS.Frontend
+	case t.Nginx != nil:
+		return t.Nginx.TLS.Frontend
+	case t.HAProxy != nil:
+		return t.HAProxy.TLS.Frontend
+	case t.Caddy != nil:
+		return t.Caddy.TLS.Frontend
+	case t.Command != nil:
+		return t.Command.TLS.Frontend
+	case t.External != nil:
+		return strings.HasPrefix(t.External.URL, "wss:")
 	}
 	return t.Direct && s.Backend.TLS
 }
@@ -106,7 +140,7 @@ type TLS struct {
 // default that docs/scenarios.md states.
 type Apache struct {
 	MPM   string // event | worker | prefork
-	Route string // proxypass
+	Route string // proxypass | upgrade | rewrite | legacy
 	Start string // full | stock
 
 	ServerLimit            int
@@ -126,8 +160,74 @@ type Apache struct {
 	WorkerTimeout          time.Duration
 	HostnameLookups        string // on | off | double
 	LogLevel               string
-	Extra                  string // raw directives
-	Server                 string // path of another build
+	TLS                    TLS
+	Balancer               *Balancer // nil: one backend is led to, of several each in turn
+	Scoreboard             bool      // it is read once a second, which takes a worker
+	Extra                  string    // raw directives
+	Server                 string    // path of another build
+	// Config is the path of a file of the user's own, which is left as it is: of the
+	// rest only Server is set then. Listen is where it listens.
+	Config string
+	Listen string // ADDRESS:PORT
+}
+
+// Balancer is Apache's mod_proxy_balancer over the backend's instances.
+type Balancer struct {
+	Members  int    // the first so many instances; 0: all
+	LBMethod string // byrequests | bytraffic | bybusyness | heartbeat
+	Sticky   bool   // clients come back to the member they had, by a cookie
+}
+
+// Peer configures a proxy that wsgauge knows besides Apache: nginx, HAProxy, Caddy.
+// Zero values leave the directive out, and the proxy to its own default.
+type Peer struct {
+	Timeout time.Duration // proxy_read_timeout and proxy_send_timeout; timeout tunnel
+	Limit   int           // worker_connections; maxconn
+	Workers int           // processes or threads
+	TLS     TLS
+	Extra   string // raw directives
+	Server  string // path of another build
+	Config  string // path of a file of the user's own, left as it is
+	Listen  string // where that one listens, ADDRESS:PORT
+}
+
+// Command is any other proxy. Its texts are templates: {listen} {host} {port} are
+// where it is to listen; {backend} {backend_host} {backend_port} the first backend;
+// {backends} all of them, with commas; {dir} a directory of its own, {logs} the
+// trial's; {cert} {key} {ca} PEM files of the trial, {pem} certificate and key in one.
+type Command struct {
+	Argv      []string
+	Files     map[string]string // by name in {dir}, what stands in each
+	ErrorLog  string            // a file that it reports to; empty: its standard error
+	Version   []string          // a command that says which version this is; empty: none
+	Graceful  Action            // what signal: graceful does
+	Restart   Action            // what signal: restart does
+	TLS       TLS               // Frontend: it expects wss
+	StopGrace time.Duration     // how long it may take to end after SIGTERM
+}
+
+// Action is what makes a running proxy reload: a signal to its first process ("USR1"),
+// a command, or, with neither, ending it and starting it anew.
+type Action struct {
+	Signal string
+	Argv   []string
+}
+
+// External is a proxy that runs already. What is not said here is not watched.
+type External struct {
+	URL     string // ws or wss, with a port
+	TLS     ExternalTLS
+	Headers map[string]string // of every request; "env:NAME" is a variable's value
+	Status  string            // the URL of a server-status page, ?auto
+	PIDs    []int             // its first processes, on this machine
+	Unit    string            // or the systemd unit that has them
+}
+
+// ExternalTLS is whom to believe.
+type ExternalTLS struct {
+	CA         string // a file of authorities; empty: the system's
+	ServerName string // that the certificate is for; empty: the URL's host
+	Insecure   bool   // believe anybody
 }
 
 // Step is one entry of `steps`. Exactly one of the kinds is set.
@@ -141,6 +241,11 @@ type Step struct {
 	Close   *Close
 	Wait    *Wait
 	Repeat  *Repeat
+
+	HTTP     *HTTP
+	Signal   string // graceful | restart | stop | pause | resume | kill; empty: none
+	Backend  *BackendStep
+	Together *Together
 }
 
 // Kind names the step's kind as the file does.
@@ -156,13 +261,22 @@ func (s Step) Kind() string {
 		return "close"
 	case s.Wait != nil:
 		return "wait"
+	case s.HTTP != nil:
+		return "http"
+	case s.Signal != "":
+		return "signal"
+	case s.Backend != nil:
+		return "backend"
+	case s.Together != nil:
+		return "together"
 	}
 	return "repeat"
 }
 
 // Connect opens connections at a rate, open loop, one attempt each.
 type Connect struct {
-	Connections int
+	Connections int     // with Until: at most
+	Until       string  // failure: no more are begun after the first; empty: all are
 	Rate        float64 // a second
 	Group       string
 	Timeout     time.Duration     // from the dial to the 101
@@ -239,8 +353,39 @@ type Close struct {
 	How         string // clean | fin | reset | vanish
 }
 
-// Wait does nothing for a while.
-type Wait struct{ For time.Duration }
+// Wait does nothing for a while, or until what the others do is over.
+type Wait struct {
+	For   time.Duration // 0 with Until
+	Until string        // drained: no socket is left on either leg, and no worker busy
+	Limit time.Duration // of Until; then the step ends all the same, and says so
+}
+
+// HTTP sends ordinary requests through the target on a schedule of its own, by
+// connections of its own that are kept alive.
+type HTTP struct {
+	Rate        float64 // requests a second, open loop
+	For         time.Duration
+	Warmup      time.Duration
+	Drain       time.Duration
+	Arrivals    string // poisson | constant
+	Path        string
+	Headers     map[string]string
+	Connections int           // at most; more that are due wait for one
+	Timeout     time.Duration // of one request
+	NewEach     bool          // a connection for each request, which is not kept
+}
+
+// BackendStep acts on the echo servers.
+type BackendStep struct {
+	Action   string // kill | restart | pause | resume
+	Instance int    // from 1; 0: all
+}
+
+// Together runs its branches at the same time.
+type Together struct {
+	Branches [][]Step
+	Until    string // first: it ends with the first branch that ends; empty: with the last
+}
 
 // Repeat runs its steps several times, or until a time has passed.
 type Repeat struct {

@@ -7,6 +7,7 @@ package targets
 import (
 	"fmt"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -52,6 +53,33 @@ type Instance struct {
 	Settled func(processes, threads int) bool
 	// StopGrace is how long the target may take to end after SIGTERM.
 	StopGrace time.Duration
+	// Graceful and Restart are what makes it reload. A zero [Action] of Restart ends it
+	// and starts it anew.
+	Graceful, Restart Action
+	// Status is where it tells how busy it is; nil: nowhere.
+	Status *Status
+}
+
+// Action makes a running target reload: a signal to its first process, or a command.
+// Zero: there is no such thing.
+type Action struct {
+	Signal syscall.Signal
+	Argv   []string
+}
+
+// Status is a page of the target itself about its workers.
+type Status struct {
+	URL   string
+	Parse func(page []byte) (Workers, error)
+}
+
+// Workers is what a target says of its own workers. A negative number is not known.
+type Workers struct {
+	Busy     int // serve something, a tunnel for example
+	Idle     int
+	Closing  int // wait for clients to end
+	Graceful int // belong to a generation that is to end
+	Free     int // places in which no process has been started
 }
 
 // Version is what an installed target says of itself.
