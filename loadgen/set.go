@@ -1,8 +1,10 @@
 package loadgen
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,12 +37,8 @@ func (s Set) Len() int {
 
 // Has tells whether n is a member.
 func (s Set) Has(n uint32) bool {
-	for _, r := range s {
-		if n <= r.Last {
-			return n >= r.First
-		}
-	}
-	return false
+	i, _ := slices.BinarySearchFunc(s, n, func(r Range, n uint32) int { return cmp.Compare(r.Last, n) })
+	return i < len(s) && n >= s[i].First
 }
 
 // List returns the members in ascending order.
