@@ -6,6 +6,10 @@ import "time"
 // run has begun. What it does with limits that are too small is left to it: that
 // is what scenarios measure.
 func (b *builder) apache(raw *rawApache) *Apache {
+	if b.ownConfig(raw, raw.Config, raw.Listen, &raw.TLS, "scoreboard") {
+		return &Apache{Config: b.file(raw.Config), Listen: raw.Listen.v, Server: b.file(raw.Server),
+			TLS: b.frontend(&raw.TLS), Scoreboard: raw.Scoreboard.v}
+	}
 	b.foreignKeys(raw)
 	workers, threads := raw.MaxRequestWorkers, raw.ThreadsPerChild
 	switch {
@@ -25,7 +29,21 @@ func (b *builder) apache(raw *rawApache) *Apache {
 			b.add(d.value.mark, "", "%s: Apache counts whole seconds here, not %v", d.key, d.value.v)
 		}
 	}
-	return raw.build()
+	a := raw.build()
+	a.Server, a.TLS, a.Balancer = b.file(raw.Server), b.tls(&raw.TLS), b.balancer(&raw.Balancer)
+	return a
+}
+
+func (b *builder) balancer(raw *rawBalancer) *Balancer {
+	if !raw.given() {
+		return nil
+	}
+	if n, have := raw.Members, b.backend.Instances; n.known && have.known && !b.backend.External.given() && n.v > have.v {
+		b.add(n.mark, "raise the backend's instances", "balancer: %d members are more than the %d instances of the backend", n.v, have.v)
+	} else if n.known && n.v > 1 && b.backend.External.given() {
+		b.add(n.mark, "leave it out", "balancer: %d members are more than the one address of an external backend", n.v)
+	}
+	return &Balancer{Members: raw.Members.v, LBMethod: raw.LBMethod.v, Sticky: raw.Sticky.v}
 }
 
 // foreignKeys reports keys of another MPM.
@@ -63,6 +81,7 @@ func (raw *rawApache) build() *Apache {
 		MaxConnectionsPerChild: raw.MaxConnectionsPerChild.v, ThreadStackSize: raw.ThreadStackSize.v,
 		ListenBacklog: raw.ListenBacklog.v,
 		Timeout:       raw.Timeout.v, ProxyTimeout: raw.ProxyTimeout.v, WorkerTimeout: raw.WorkerTimeout.v,
-		HostnameLookups: raw.HostnameLookups.v, LogLevel: raw.LogLevel.v, Extra: raw.Extra.v, Server: raw.Server.v,
+		HostnameLookups: raw.HostnameLookups.v, LogLevel: raw.LogLevel.v, Extra: raw.Extra.v,
+		Scoreboard: raw.Scoreboard.v,
 	}
 }

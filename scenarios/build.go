@@ -15,17 +15,19 @@ type builder struct {
 	*mistakes
 	targets map[string]mark // by name
 	steps   map[string]mark // by id, which is the place of those without
-	repeats []string        // the ids of those that repeat others
+	parents []string        // the ids of those that run others
 	total   int             // steps
 	backend *rawBackend
+	raw     *rawScenario
 }
 
-func build(raw *rawScenario, m *mistakes) *Scenario {
-	b := &builder{backend: &raw.Backend, mistakes: m, targets: map[string]mark{}, steps: map[string]mark{}}
+// build makes a scenario of raw values, and returns what knows their places.
+func build(raw *rawScenario, m *mistakes) (*Scenario, *builder) {
+	b := &builder{backend: &raw.Backend, raw: raw, mistakes: m, targets: map[string]mark{}, steps: map[string]mark{}}
 	s := &Scenario{
 		Name:    raw.Name.v,
 		About:   raw.About.v,
-		Backend: Backend{Runtime: raw.Backend.Runtime.v, Instances: raw.Backend.Instances.v, TLS: raw.Backend.TLS.v},
+		Backend: b.echoes(),
 		Blocks:  raw.Blocks.v,
 		Seed:    raw.Seed.v,
 		Agents:  Agents{Count: raw.Agents.Count.v, Workers: raw.Agents.Workers.v, CPUs: raw.Agents.CPUs.v},
@@ -35,24 +37,13 @@ func build(raw *rawScenario, m *mistakes) *Scenario {
 	}
 	s.Steps = b.stepList(raw.Steps, "", 0)
 	b.checkCourse(raw.Steps)
-	if n := raw.Backend.Instances; n.v > 1 {
-		b.oneBackend(raw.Steps, n.mark)
-	}
+	b.checkOrders(raw.Steps)
+	b.checkTogether(raw.Steps)
 	b.checkLength(s.Steps)
 	for _, t := range raw.Expect {
 		b.expectation(s, t)
 	}
-	return s
-}
-
-// oneBackend refuses broadcasts over several backends: each knows its own clients.
-func (b *builder) oneBackend(steps stepList, at mark) {
-	for i := range steps {
-		if steps[i].Send.Pattern.v == "broadcast" {
-			b.add(at, "leave it out, or make the pattern echo or push", "instances: the broadcast on line %d needs one backend, which has every client", steps[i].mark.line)
-		}
-		b.oneBackend(steps[i].Repeat.Steps, at)
-	}
+	return s, b
 }
 
 // longestTrial bounds the steps of one trial together: as long as one duration may
@@ -72,6 +63,12 @@ func (b *builder) checkLength(steps []Step) {
 			b.checkLength(r.Steps)
 			return
 		}
+		if t := steps[i].Together; t != nil {
+			if i := slices.IndexFunc(t.Branches, func(list []Step) bool { return lengthOf(list) > longestTrial }); i >= 0 {
+				b.checkLength(t.Branches[i])
+				return
+			}
+		}
 		length := lengthOf(steps[:i+1])
 		total := fmt.Sprintf("%.0f days", length.Hours()/24)
 		if length == math.MaxInt64 {
@@ -84,7 +81,7 @@ func (b *builder) checkLength(steps []Step) {
 
 // figureHeads begin figures that take any word after them. A target or step of
 // that name would make expectations mean two things.
-var figureHeads = []string{"failures", "closures", "log"}
+var figureHeads = []string{"failures", "closures", "log", "http"}
 
 func (b *builder) checkName(t text, what string) {
 	if t.known && slices.Contains(figureHeads, t.v) {
@@ -111,9 +108,16 @@ func (b *builder) target(raw *rawTarget) Target {
 	switch {
 	case raw.Apache.given():
 		t.Apache = b.apache(&raw.Apache)
-		if s := b.backend.TLS; s.known && s.v {
-			b.add(raw.Apache.mark, "leave it out, or the backend's tls", "apache: this version of wsgauge writes no configuration for a backend that speaks TLS")
-		}
+	case raw.Nginx.given():
+		t.Nginx = b.peer(&raw.Nginx)
+	case raw.HAProxy.given():
+		t.HAProxy = b.peer(&raw.HAProxy)
+	case raw.Caddy.given():
+		t.Caddy = b.caddy(&raw.Caddy)
+	case raw.Command.given():
+		t.Command = b.command(&raw.Command)
+	case raw.External.given():
+		t.External = b.external(raw)
 	case raw.Tunnel.given():
 		t.Tunnel = b.tunnel(&raw.Tunnel)
 	case raw.Direct.given():
@@ -176,12 +180,19 @@ func (b *builder) oneKind(at section, entry any, what string) {
 }
 
 // kind marks the sections that are kinds of a target or a step.
-func (s rawDirect) kind() mark  { return s.mark }
-func (s rawTunnel) kind() mark  { return s.mark }
-func (s rawApache) kind() mark  { return s.mark }
-func (s rawConnect) kind() mark { return s.mark }
-func (s rawSend) kind() mark    { return s.mark }
-func (s rawHold) kind() mark    { return s.mark }
-func (s rawClose) kind() mark   { return s.mark }
-func (s rawWait) kind() mark    { return s.mark }
-func (s rawRepeat) kind() mark  { return s.mark }
+func (s rawDirect) kind() mark      { return s.mark }
+func (s rawTunnel) kind() mark      { return s.mark }
+func (s rawApache) kind() mark      { return s.mark }
+func (s rawPeer) kind() mark        { return s.mark }
+func (s rawCommand) kind() mark     { return s.mark }
+func (s rawExternal) kind() mark    { return s.mark }
+func (s rawConnect) kind() mark     { return s.mark }
+func (s rawSend) kind() mark        { return s.mark }
+func (s rawHold) kind() mark        { return s.mark }
+func (s rawClose) kind() mark       { return s.mark }
+func (s rawWait) kind() mark        { return s.mark }
+func (s rawRepeat) kind() mark      { return s.mark }
+func (s rawHTTP) kind() mark        { return s.mark }
+func (s rawSignal) kind() mark      { return s.mark }
+func (s rawBackendStep) kind() mark { return s.mark }
+func (s rawTogether) kind() mark    { return s.mark }

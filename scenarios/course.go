@@ -45,6 +45,8 @@ func (c *course) walk(steps stepList, times int64) {
 			c.needs(s.Hold.mark, s.Hold.Group, "hold")
 		case s.Close.given():
 			c.close(&s.Close)
+		case s.Together.given():
+			c.together(&s.Together, times)
 		case s.Repeat.given():
 			r := &s.Repeat
 			passes := int64(1)
@@ -58,6 +60,26 @@ func (c *course) walk(steps stepList, times int64) {
 				// been counted.
 				c.walk(r.Steps, 0)
 			}
+		}
+	}
+}
+
+// together walks the branches one after the other: no two of them touch the same
+// connections. What was cut short may have closed less.
+func (c *course) together(t *rawTogether, times int64) {
+	before := map[string]pool{}
+	for name, p := range c.pools {
+		before[name] = *p
+	}
+	for _, branch := range t.Branches {
+		c.walk(branch.steps, times)
+	}
+	if t.Until.v != "first" {
+		return
+	}
+	for name, p := range c.pools {
+		if was := before[name]; p.open < was.open {
+			p.open, p.closed = was.open, was.closed
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%s has no table of the keys of %s (put <!-- keys of %s --> and <!-- end --> where it belongs)", docs, name, name)
 		}
 	}
-	for _, name := range slices.Concat(metrics, groups, connectionFigures, quantiles,
+	for _, name := range slices.Concat(metrics, groups, connectionFigures, quantiles, []string{"http.sent", "http.answered"},
 		slices.Sorted(maps.Keys(messageFigures)), slices.Sorted(maps.Keys(resourceFigures))) {
 		last := name[strings.LastIndex(name, ".")+1:]
 		if name == "p99.9" {
@@ -92,7 +92,7 @@ func kindOf(t reflect.Type, f field) string {
 	switch t {
 	case reflect.TypeFor[text]():
 		kind = "text"
-	case reflect.TypeFor[word]():
+	case reflect.TypeFor[word](), reflect.TypeFor[rawSignal]():
 		return "`" + strings.Join(f.words, "`, `") + "`"
 	case reflect.TypeFor[boolean]():
 		return "`true`, `false`"
@@ -117,7 +117,17 @@ func kindOf(t reflect.Type, f field) string {
 	case reflect.TypeFor[rawAgents](), reflect.TypeFor[rawNofile]():
 		kind = "number, or mapping, below"
 	case reflect.TypeFor[rawBackend]():
-		kind = "`go`, or mapping, below"
+		kind = "`go`, `node`, `python`, or mapping, below"
+	case reflect.TypeFor[rawBackendStep]():
+		kind = "`kill`, `restart`, `pause`, `resume`, or mapping, below"
+	case reflect.TypeFor[rawTogether]():
+		kind = "list of branches, or mapping, below"
+	case reflect.TypeFor[branchList](), reflect.TypeFor[texts]():
+		kind = "list"
+	case reflect.TypeFor[pids]():
+		kind = "list of numbers"
+	case reflect.TypeFor[fileTexts]():
+		kind = "names to texts"
 	case reflect.TypeFor[sizeRange]():
 		kind = "two sizes"
 	case reflect.TypeFor[choices]():

@@ -155,6 +155,37 @@ func (e *Expectation) sense() *flaw {
 	return nil
 }
 
+// watched refuses what is never known of a target that wsgauge did not start.
+func (e *Expectation) watched(targets []Target) *flaw {
+	i := slices.IndexFunc(targets, func(t Target) bool { return t.Name == e.Target })
+	if i < 0 || targets[i].External == nil {
+		return nil
+	}
+	x := targets[i].External
+	switch {
+	case e.Figure == "log" || strings.HasPrefix(e.Figure, "log."):
+		return flawed("", "the log of the external target %s is not read", e.Target)
+	case strings.HasPrefix(e.Figure, "resources.target.") && x.Unit == "" && len(x.PIDs) == 0:
+		return flawed("give it pids or a unit, if it runs on this machine", "the processes of the external target %s are not watched: its %s is never known", e.Target, e.Figure)
+	}
+	return nil
+}
+
+// firstOf is the first step inside the one that has this id.
+func (b *builder) firstOf(steps []Step, id string) string {
+	first := id + ".1"
+	Walk(steps, func(s *Step) {
+		switch {
+		case s.ID != id:
+		case s.Repeat != nil && len(s.Repeat.Steps) > 0:
+			first = s.Repeat.Steps[0].ID
+		case s.Together != nil && len(s.Together.Branches) > 0 && len(s.Together.Branches[0]) > 0:
+			first = s.Together.Branches[0][0].ID
+		}
+	})
+	return first
+}
+
 // parseFigureValue reads a value in the unit of a figure.
 func parseFigureValue(text, unit string) (float64, *flaw) {
 	switch unit {
@@ -190,12 +221,14 @@ var (
 	groups    = []string{"target", "backend", "agents", "controller"}
 
 	connectionFigures = []string{"attempted", "opened", "peak"}
+	httpFigures       = []string{"sent", "answered", "status.503", "response_time.p99"}
 	messageFigures    = map[string]string{"scheduled": "", "sent": "", "answered": "", "received": "", "delivered": "", "unanswered": "",
 		"not_sent": "", "not_sent.ended": "", "not_sent.queue_full": "", "not_sent.no_turn": "", "on_time": "", "corrupt": "", "per_second": "/s", "bytes_sent": "B", "bytes_received": "B"}
 	resourceFigures = map[string]string{"cpu_seconds": "ns", "cpu_user_seconds": "ns", "cpu_system_seconds": "ns", "cpu_us_per_message": "ns", "rss_peak_bytes": "B", "pss_peak_bytes": "B",
 		"pss_bytes_per_tunnel": "B", "fds_peak": "", "threads_peak": "", "processes_peak": ""}
 
 	failureClasses = []string{"dial_refused", "dial_timeout", "dial_no_port", "dial_no_fd", "dial_failed",
+		"tls_failed", "tls_closed", "tls_stall", "tls_crowded",
 		"upgrade_stall", "upgrade_closed", "upgrade_bad_accept", "ended_in_send", "protocol_error",
 		"corrupt", "reordered", "duplicated", "unanswered"}
 	closureClasses = []string{"closed_by_us", "closed_by_peer", "closed_reset"}
@@ -203,6 +236,7 @@ var (
 	// Classes with a number: the status of an answer, the code of a close frame.
 	numberedFailure = regexp.MustCompile(`^upgrade_status_[0-9]{3}$`)
 	numberedClosure = regexp.MustCompile(`^closed_by_peer_[0-9]{4}$`)
+	httpStatus      = regexp.MustCompile(`^[1-5][0-9]{2}$`)
 	logCode         = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 )
 
@@ -211,7 +245,7 @@ var (
 func isFigure(name string) bool {
 	head, _, _ := strings.Cut(name, ".")
 	switch head {
-	case "failures", "closures", "log", "connections", "messages", "resources":
+	case "failures", "closures", "log", "http", "connections", "messages", "resources":
 	default:
 		if !slices.Contains(metrics, head) {
 			return false
@@ -241,7 +275,7 @@ func figureUnit(name string) (unit string, err *flaw) {
 		}
 		return "", flawed("such as log.AH00484", "%s is no code of a log", brief(rest))
 	case "http":
-		return "", flawed("they come with the step http", "figures of http are not supported by this version of wsgauge")
+		return httpFigure(rest)
 	case "connections":
 		return pickFigure(head, rest, connectionFigures, nil)
 	case "messages":
@@ -263,6 +297,23 @@ func figureUnit(name string) (unit string, err *flaw) {
 	return "", flawed(didYouMean(name, figureNames()), "there is no figure %s", brief(name))
 }
 
+func httpFigure(name string) (unit string, err *flaw) {
+	if quantile, is := strings.CutPrefix(name, "response_time."); is {
+		if quantile == "count" {
+			return "", nil
+		}
+		_, err := pickFigure("http.response_time", quantile, quantiles, nil)
+		return "ns", err
+	}
+	if status, is := strings.CutPrefix(name, "status."); is {
+		if !httpStatus.MatchString(status) {
+			return "", flawed("such as http.status.503", "%s is no status of an answer", brief(status))
+		}
+		return "", nil
+	}
+	return pickFigure("http", name, httpFigures, nil)
+}
+
 func pickFigure(head, name string, known []string, units map[string]string) (string, *flaw) {
 	if slices.Contains(known, name) {
 		return units[name], nil
@@ -282,6 +333,9 @@ func figureNames() []string {
 	for _, c := range slices.Sorted(maps.Keys(messageFigures)) {
 		names = append(names, "messages."+c)
 	}
+	for _, c := range httpFigures {
+		names = append(names, "http."+c)
+	}
 	for _, m := range metrics {
 		names = append(names, m+".p99")
 	}
@@ -299,8 +353,11 @@ func (b *builder) expectation(s *Scenario, t text) {
 		return
 	}
 	e, err := parseExpectation(t.v, slices.Sorted(maps.Keys(b.targets)), slices.Sorted(maps.Keys(b.steps)))
-	if err == nil && slices.Contains(b.repeats, e.Step) {
-		err = flawed("name a step inside it, such as "+e.Step+".1", "step %s repeats others and has no figures of its own", e.Step)
+	if err == nil && slices.Contains(b.parents, e.Step) {
+		err = flawed("name a step inside it, such as "+b.firstOf(s.Steps, e.Step), "step %s runs others and has no figures of its own", e.Step)
+	}
+	if err == nil {
+		err = e.watched(s.Targets)
 	}
 	if err != nil {
 		b.add(t.mark, err.hint, "%s", err.message)

@@ -28,6 +28,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"a: &a [*a]", "{{{", "[[]]", "- - - -", ": : :", "!!a !!b c", "? ?", "|\n", "a: >-\n", "'", "\"\\", "a: 'b\n\n", "#", "\r", "\x00", "\ufeff", "# a\r\n-", "---\n---\n",
 		"{a: {a: {a: }}}", "name: $", "name: $$", "params: {a: $a}", "params:\n  a: b\nname: $a$a$a", "steps: [{repeat: {steps: [{repeat: }]}}]", "{1: 2, 1: 3}", "[a]: b",
+		"steps: [{together: [{together: [[{together: }]]}]}]", "targets: [{name: a, command: {argv: [\"{\", \"{}\", \"{listen\"], files: {a: , a: b}}}]", "targets: [{name: a, external: {url: \"ws://[::1]:99999/\", pids: [1, 1, a]}}]",
 	} {
 		f.Add([]byte(s))
 	}
@@ -59,13 +60,13 @@ func checkErrors(t *testing.T, src []byte, s *Scenario, err error) {
 }
 
 func checkScenario(t *testing.T, s *Scenario) {
-	if s.Name == "" || len(s.Targets) == 0 || len(s.Steps) == 0 || s.Blocks < 1 || s.Agents.Count < 1 || s.Agents.Workers < 1 || s.Backend.Instances < 1 {
+	if s.Name == "" || len(s.Targets) == 0 || len(s.Steps) == 0 || s.Blocks < 1 || s.Agents.Count < 1 || s.Agents.Workers < 1 || (s.Backend.Instances < 1) != (s.Backend.External != "") || (s.Backend.Runtime == "") != (s.Backend.External != "") {
 		t.Errorf("%+v", *s)
 	}
 	names := map[string]bool{}
 	for _, target := range s.Targets {
 		kinds := 0
-		for _, is := range []bool{target.Direct, target.Tunnel != nil, target.Apache != nil} {
+		for _, is := range []bool{target.Direct, target.Tunnel != nil, target.Apache != nil, target.Nginx != nil, target.HAProxy != nil, target.Caddy != nil, target.Command != nil, target.External != nil} {
 			if is {
 				kinds++
 			}
@@ -107,7 +108,17 @@ func checkSteps(t *testing.T, steps []Step, ids map[string]bool) {
 		case "hold":
 			ok = ok && s.Hold.For > 0
 		case "wait":
-			ok = ok && s.Wait.For > 0
+			ok = ok && (s.Wait.For > 0) != (s.Wait.Until == "drained") && (s.Wait.Limit > 0) == (s.Wait.Until == "drained")
+		case "http":
+			ok = ok && s.HTTP.Rate > 0 && s.HTTP.For > 0 && s.HTTP.Connections > 0 && s.HTTP.Timeout > 0 && s.HTTP.Path != ""
+		case "backend":
+			ok = ok && s.Backend.Action != "" && s.Backend.Instance >= 0
+		case "together":
+			ok = ok && len(s.Together.Branches) > 0
+			for _, branch := range s.Together.Branches {
+				ok = ok && len(branch) > 0
+				checkSteps(t, branch, ids)
+			}
 		case "repeat":
 			ok = ok && s.Repeat != nil && (s.Repeat.Times > 0) != (s.Repeat.For > 0) && len(s.Repeat.Steps) > 0
 			if s.Repeat != nil {

@@ -40,12 +40,14 @@ type rawScenario struct {
 
 type rawBackend struct {
 	section
-	Runtime   word  `json:"runtime,omitempty" words:"go" later:"node|python" default:"go" jsonschema:"What the echo server is written in."`
-	Instances count `json:"instances,omitempty" max:"256" default:"1" jsonschema:"Echo server processes. Clients of direct and the tunnel take them in turn; Apache leads to the first. More are started when a process may not open enough files."`
+	Runtime   word  `json:"runtime,omitempty" words:"go|node|python" default:"go" jsonschema:"What the echo server is written in: Go, JavaScript on Node.js with ws, Python with websockets. The last two have to be installed."`
+	Instances count `json:"instances,omitempty" max:"256" default:"1" jsonschema:"Echo server processes. Clients of direct take them in turn, and so do targets that can. More are started when a process may not open enough files."`
 
 	TLS boolean `json:"tls,omitempty" default:"false" jsonschema:"wss: the echo server speaks TLS, with a certificate made for the trial. A direct connection and the way from a target to the backend are encrypted then."`
 
-	_ struct{} `later:"external|listen"`
+	External text `json:"external,omitempty" form:"url" example:"ws://10.0.0.9:9000/echo" jsonschema:"An echo server that runs already, in place of one that wsgauge starts. wss says that it speaks TLS. No other key stands beside it."`
+
+	_ struct{} `later:"listen"`
 }
 
 type rawAgents struct {
@@ -65,7 +67,11 @@ type rawTarget struct {
 	Tunnel rawTunnel `json:"tunnel,omitempty" jsonschema:"The reference tunnel that wsgauge brings along: the yardstick."`
 	Apache rawApache `json:"apache,omitempty" jsonschema:"An Apache httpd with a configuration written for the trial. Keys without a default here are left to the server's own."`
 
-	_ struct{} `later:"nginx|haproxy|caddy|command|external"`
+	Nginx    rawPeer     `json:"nginx,omitempty" jsonschema:"nginx, with a configuration written for the trial."`
+	HAProxy  rawPeer     `json:"haproxy,omitempty" jsonschema:"HAProxy, with a configuration written for the trial."`
+	Caddy    rawPeer     `json:"caddy,omitempty" jsonschema:"Caddy, with a configuration written for the trial."`
+	Command  rawCommand  `json:"command,omitempty" jsonschema:"Any other proxy: how it is started, and the files it reads."`
+	External rawExternal `json:"external,omitempty" jsonschema:"A proxy that runs already. wsgauge starts, stops and configures nothing of it."`
 }
 
 type rawNofile struct {
@@ -115,7 +121,7 @@ type rawStall struct {
 type rawApache struct {
 	section
 	MPM   word `json:"mpm,omitempty" words:"event|worker|prefork" default:"event" jsonschema:"The multi-processing module."`
-	Route word `json:"route,omitempty" words:"proxypass" later:"upgrade|rewrite|legacy" default:"proxypass" jsonschema:"How the configuration leads to the backend. proxypass: ProxyPass to ws://, served by mod_proxy_http."`
+	Route word `json:"route,omitempty" words:"proxypass|upgrade|rewrite|legacy" default:"proxypass" jsonschema:"How the configuration leads to the backend. proxypass: ProxyPass to ws://, served by mod_proxy_http. upgrade: ProxyPass to http:// with upgrade=websocket. rewrite: a RewriteRule with the flag P to ws://. legacy: mod_proxy_wstunnel's own loop."`
 	Start word `json:"start,omitempty" words:"full|stock" default:"full" jsonschema:"full starts every child before the first step and retires none; stock leaves spawning to the MPM."`
 
 	MaxRequestWorkers      count `json:"max_request_workers,omitempty" max:"1000000" example:"512" jsonschema:"MaxRequestWorkers: tunnels at once, since each holds a worker. Without it: 400 on event and worker (a whole number of children), 256 on prefork."`
@@ -139,25 +145,33 @@ type rawApache struct {
 	Extra           text     `json:"extra,omitempty" jsonschema:"Directives as they are, put after all others. ${modules} is the directory of loadable modules." example:"SetEnv proxy-nohalfclose 1"`
 	Server          text     `json:"server,omitempty" jsonschema:"Path of another build's executable. Without it: apache2 or httpd as installed." example:"/opt/httpd/bin/httpd"`
 
-	_ struct{} `later:"tls|balancer|config|listen"`
+	TLS        rawTLS      `json:"tls,omitempty" jsonschema:"Which legs of it speak TLS. Without it clients connect by ws, and the backend is spoken to as it speaks."`
+	Balancer   rawBalancer `json:"balancer,omitempty" jsonschema:"mod_proxy_balancer over the instances of the backend."`
+	Scoreboard boolean     `json:"scoreboard,omitempty" default:"true" jsonschema:"Whether its server-status is read once a second, which takes a worker for a moment."`
+	Config     text        `json:"config,omitempty" example:"/etc/apache2/apache2.conf" jsonschema:"A configuration file of your own, left as it is. Beside it stand listen, server, scoreboard and tls: {frontend} alone."`
+	Listen     text        `json:"listen,omitempty" form:"listen" example:"127.0.0.1:8080" jsonschema:"With config: the address and port on which that file has it listen."`
 }
 
 type rawStep struct {
 	section
-	ID      text       `json:"id,omitempty" form:"name" example:"load" jsonschema:"Name of the step, once in the file. Without it the step is called by its place: 2, or 4.1 inside a repeat."`
+	ID      text       `json:"id,omitempty" form:"name" example:"load" jsonschema:"Name of the step, once in the file. Without it the step is called by its place: 2, or 4.1 inside a repeat or together."`
 	Connect rawConnect `json:"connect,omitempty" jsonschema:"Opens connections at a rate, whatever becomes of the ones before; one attempt each. Ends when every attempt is decided."`
 	Send    rawSend    `json:"send,omitempty" jsonschema:"Sends messages on a schedule that does not wait for answers."`
 	Hold    rawHold    `json:"hold,omitempty" jsonschema:"Sends nothing but the heartbeat asked for, and records when and how tunnels end. Ends early when no connection is left."`
 	Close   rawClose   `json:"close,omitempty" jsonschema:"Closes connections from the client's side."`
-	Wait    rawWait    `json:"wait,omitempty" jsonschema:"Does nothing for a while, with or without connections."`
+	Wait    rawWait    `json:"wait,omitempty" jsonschema:"Does nothing for a while, or until the target is empty, with or without connections."`
 	Repeat  rawRepeat  `json:"repeat,omitempty" jsonschema:"Runs steps several times."`
 
-	_ struct{} `later:"signal|backend|http|together"`
+	HTTP     rawHTTP        `json:"http,omitempty" jsonschema:"Sends ordinary HTTP requests through the target on a schedule that does not wait for answers."`
+	Signal   rawSignal      `json:"signal,omitempty" words:"graceful|restart|stop|pause|resume|kill" example:"graceful" jsonschema:"Has the target reload (graceful), restart, stop, pause, resume, or die (kill)."`
+	Backend  rawBackendStep `json:"backend,omitempty" jsonschema:"Kills, restarts, pauses or resumes echo servers."`
+	Together rawTogether    `json:"together,omitempty" jsonschema:"Runs branches at the same time."`
 }
 
 type rawConnect struct {
 	section
 	Connections count    `json:"connections" max:"10000000" example:"300" jsonschema:"Connections to open, all agents together."`
+	Until       word     `json:"until,omitempty" words:"failure" jsonschema:"failure: no more attempts begin after the first that failed, and connections is the most."`
 	Rate        rate     `json:"rate,omitempty" default:"1000/s" jsonschema:"Dials by time, all agents together."`
 	Group       text     `json:"group,omitempty" form:"name" default:"main" jsonschema:"The group that the connections belong to. Later steps name it."`
 	Timeout     duration `json:"timeout,omitempty" default:"10s" jsonschema:"From the dial to the 101; then the attempt has failed."`
@@ -170,8 +184,6 @@ type rawConnect struct {
 
 	Lifetime  duration     `json:"lifetime,omitempty" min:"1ms" example:"5m" jsonschema:"So long after it opened a connection is closed, when its answers have come, and opened anew under its number: churn. Without it it stays."`
 	Reconnect rawReconnect `json:"reconnect,omitempty" jsonschema:"What a client does whose tunnel the other side has ended. Without it it stays away."`
-
-	_ struct{} `later:"until"`
 }
 
 type rawReconnect struct {
@@ -203,7 +215,7 @@ type rawSend struct {
 	Text      boolean  `json:"text,omitempty" default:"false" jsonschema:"Text messages in place of binary ones."`
 	Fragments count    `json:"fragments,omitempty" max:"1024" default:"1" jsonschema:"Frames in a message, never more than it has bytes."`
 	Loop      word     `json:"loop,omitempty" words:"open|closed" default:"open" jsonschema:"open: messages are due by schedule, whatever becomes of the answers. closed: each connection sends when its answer came, one message at a time; there is no rate and no send lag."`
-	Pattern   word     `json:"pattern,omitempty" words:"echo|push|broadcast" default:"echo" jsonschema:"echo: the backend answers each message. push: the backend sends, on this schedule, and clients listen. broadcast: the backend sends each message to every connection of the group. The last two need wsgauge's own backend."`
+	Pattern   word     `json:"pattern,omitempty" words:"echo|push|broadcast" default:"echo" jsonschema:"echo: the backend answers each message. push: the backend sends, on this schedule, and clients listen. broadcast: the backend sends each message to every connection of the group. The last two need wsgauge's own backend, runtime: go."`
 }
 
 type rawUniform struct {
@@ -226,7 +238,7 @@ type rawHold struct {
 type rawPing struct {
 	section
 	Every duration `json:"every" example:"30s" jsonschema:"The period in which each connection sends one ping, spread evenly."`
-	From  word     `json:"from,omitempty" words:"client|backend" default:"client" jsonschema:"Which side sends it. backend needs wsgauge's own; one message at the beginning asks for it and one at the end stops it."`
+	From  word     `json:"from,omitempty" words:"client|backend" default:"client" jsonschema:"Which side sends it. backend needs wsgauge's own, runtime: go; one message at the beginning asks for it and one at the end stops it."`
 }
 
 type rawClose struct {
@@ -239,9 +251,9 @@ type rawClose struct {
 
 type rawWait struct {
 	section
-	For duration `json:"for" example:"1s" jsonschema:"How long."`
-
-	_ struct{} `later:"until"`
+	For   duration `json:"for,omitempty" example:"1s" jsonschema:"How long. Either for or until."`
+	Until word     `json:"until,omitempty" words:"drained" jsonschema:"drained: no socket is left on either leg, TIME_WAIT apart, and no worker is busy. Either for or until."`
+	Limit duration `json:"limit,omitempty" default:"60s" jsonschema:"With until: the longest wait. Then the step ends all the same, and says so."`
 }
 
 type rawRepeat struct {

@@ -26,6 +26,9 @@ type Options struct {
 	Blocks  int
 	Agents  int
 	Seed    *uint64
+	// AllowDisruptive permits steps that disturb a proxy or backend of another machine,
+	// as docs/scenarios.md lists them. Without it they are mistakes.
+	AllowDisruptive bool
 }
 
 //go:embed *.yaml
@@ -110,8 +113,9 @@ func missing(path string) error {
 	return fmt.Errorf("scenario %q: there is no such file and none is shipped under that name (%s): %w", path, hint, fs.ErrNotExist)
 }
 
-// Parse reads the text of a scenario. path is only for messages. All mistakes are
-// reported together, as [Errors].
+// Parse reads the text of a scenario. path is for messages, and relative paths in the
+// text are relative to its directory; a shipped scenario, whose path is a name, has
+// none. All mistakes are reported together, as [Errors].
 func Parse(path string, src []byte, o Options) (*Scenario, error) {
 	m := &mistakes{path: path}
 	root := readTree(src, m)
@@ -123,10 +127,11 @@ func Parse(path string, src []byte, o Options) (*Scenario, error) {
 	var raw rawScenario
 	d.section(root, reflect.ValueOf(&raw).Elem(), "a scenario")
 	d.checkParams(root)
-	s := build(&raw, m)
+	s, b := build(&raw, m)
 	s.Params, s.Path, s.Source = d.paramValues(), path, slices.Clone(src)
 	s.Overrides = o.flags()
 	s.override(o, m)
+	b.checkChosen(s, o)
 	if len(m.found) > 0 {
 		return nil, m.sorted()
 	}
@@ -183,6 +188,9 @@ func (o *Options) flags() []string {
 	}
 	if o.Seed != nil {
 		add("seed", strconv.FormatUint(*o.Seed, 10))
+	}
+	if o.AllowDisruptive {
+		all = append(all, "--allow-disruptive")
 	}
 	return all
 }

@@ -104,11 +104,11 @@ steps:
 			t.Errorf("step %d: %s", i+1, asJSON(t, s.Steps[i]))
 		}
 	}
-	apache := Apache{MPM: "event", Route: "proxypass", Start: "full", ListenBacklog: 511, Timeout: 300 * time.Second, HostnameLookups: "off", LogLevel: "warn"}
+	apache := Apache{MPM: "event", Route: "proxypass", Start: "full", ListenBacklog: 511, Timeout: 300 * time.Second, HostnameLookups: "off", LogLevel: "warn", Scoreboard: true}
 	if !reflect.DeepEqual(*s.Targets[0].Apache, apache) {
 		t.Errorf("apache: %+v", *s.Targets[0].Apache)
 	}
-	if s.Blocks != 3 || s.Seed != 1 || s.Agents != (Agents{Count: 1, Workers: 1}) || s.Backend != (Backend{"go", 1, false}) {
+	if s.Blocks != 3 || s.Seed != 1 || s.Agents != (Agents{Count: 1, Workers: 1}) || s.Backend != (Backend{Runtime: "go", Instances: 1}) {
 		t.Errorf("%d blocks, seed %d, agents %+v, backend %+v", s.Blocks, s.Seed, s.Agents, s.Backend)
 	}
 }
@@ -145,7 +145,7 @@ func TestTags(t *testing.T) {
 			}
 		}
 	})
-	if len(seen) < 18 {
+	if len(seen) < 28 {
 		t.Errorf("only %d raw types were found", len(seen))
 	}
 }
@@ -155,6 +155,8 @@ func each(t reflect.Type, seen map[reflect.Type]bool, visit func(owner reflect.T
 	switch t {
 	case reflect.TypeFor[targetList](), reflect.TypeFor[stepList]():
 		t = t.Elem()
+	case reflect.TypeFor[branchList]():
+		t = reflect.TypeFor[rawStep]()
 	case reflect.TypeFor[rawSize]():
 		each(reflect.TypeFor[rawUniform](), seen, visit)
 		each(reflect.TypeFor[rawChoose](), seen, visit)

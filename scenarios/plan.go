@@ -42,7 +42,11 @@ func (s *Step) length() time.Duration {
 	case s.Close != nil:
 		return closing
 	case s.Wait != nil:
-		return s.Wait.For
+		return s.Wait.For // until drained: a moment, as a rule
+	case s.HTTP != nil:
+		return s.HTTP.Warmup + s.HTTP.For
+	case s.Together != nil:
+		return s.Together.length()
 	case s.Repeat != nil:
 		pass := lengthOf(s.Repeat.Steps)
 		passes := float64(s.Repeat.Times)
@@ -57,9 +61,40 @@ func (s *Step) length() time.Duration {
 	return 0
 }
 
+// length is that of the longest branch, or of the shortest when the first ends all.
+func (t *Together) length() time.Duration {
+	var lengths []time.Duration
+	for _, branch := range t.Branches {
+		lengths = append(lengths, lengthOf(branch))
+	}
+	switch {
+	case len(lengths) == 0:
+		return 0
+	case t.Until == "first":
+		return slices.Min(lengths)
+	}
+	return slices.Max(lengths)
+}
+
+// Walk calls visit for every step, those inside others included, in the order of the
+// file.
+func Walk(steps []Step, visit func(*Step)) {
+	for i := range steps {
+		visit(&steps[i])
+		if r := steps[i].Repeat; r != nil {
+			Walk(r.Steps, visit)
+		}
+		if t := steps[i].Together; t != nil {
+			for _, branch := range t.Branches {
+				Walk(branch, visit)
+			}
+		}
+	}
+}
+
 // MaxOpen returns the most connections that are open at once when every attempt
 // succeeds and nobody but the scenario closes one. Those that vanish count on: their
-// sockets stay. A repeat that ends by time is taken to make as many passes as its
+// sockets stay, and those of http steps while they run. A repeat that ends by time is taken to make as many passes as its
 // steps' estimated length allows.
 func (s *Scenario) MaxOpen() int {
 	t := &tide{open: map[string]float64{}, budget: 100_000}
@@ -83,10 +118,33 @@ func (t *tide) run(steps []Step) {
 			t.peak = max(t.peak, t.total())
 		case s.Close != nil && s.Close.How != "vanish": // the sockets of those stay
 			t.close(s.Close)
+		case s.HTTP != nil:
+			t.peak = max(t.peak, t.total()+float64(s.HTTP.Connections))
+		case s.Together != nil:
+			t.together(s.Together)
 		case s.Repeat != nil:
 			t.repeat(s.Repeat)
 		}
 	}
+}
+
+// together adds up what each branch opens by itself, since their peaks may coincide.
+// A branch that was cut short may have closed less.
+func (t *tide) together(g *Together) {
+	base, most := t.total(), 0.0
+	after := maps.Clone(t.open)
+	for _, branch := range g.Branches {
+		one := &tide{open: maps.Clone(t.open), peak: base, budget: t.budget}
+		one.run(branch)
+		t.budget = one.budget
+		most += one.peak - base
+		for name, n := range one.open {
+			if change := n - t.open[name]; change > 0 || g.Until != "first" {
+				after[name] += change
+			}
+		}
+	}
+	t.open, t.peak = after, max(t.peak, base+most)
 }
 
 func (t *tide) total() float64 {

@@ -24,6 +24,13 @@ func TestPlan(t *testing.T) {
 		{"- repeat: {times: 1000000, steps: [connect: {connections: 3, rate: 3/s}, close: {connections: 1}]}", 1000000 * (time.Second + closing), 2_000_001},
 		{"- repeat: {times: 1000, steps: [{repeat: {times: 1000, steps: [connect: {connections: 2, rate: 2/s}]}}]}", 1000000 * time.Second, 2_000_000},
 		{"- connect: {connections: 1}\n- repeat: {for: 3s, steps: [close: {}, connect: {connections: 1, rate: 1/s}]}", 1*time.Millisecond + 3*(time.Second+closing), 1},
+		{"- connect: {connections: 500, rate: 100/s, until: failure}\n- wait: {until: drained, limit: 1h}", 5 * time.Second, 500},
+		{"- connect: {connections: 10, rate: 10/s}\n- http: {rate: 1/s, for: 3s, warmup: 1s, connections: 4}\n- close: {}\n- http: {rate: 1/s, for: 1s, warmup: 0s, connections: 5}", 6*time.Second + closing, 14},
+		// Each branch may be at its peak while the others are at theirs.
+		{"- connect: {connections: 10, rate: 10/s}\n- together:\n  - [connect: {connections: 5, rate: 1/s, group: b}, close: {group: b}]\n  - [connect: {connections: 7, rate: 7/s, group: c}, http: {rate: 1/s, for: 1s, warmup: 0s, connections: 2}]\n- connect: {connections: 1, rate: 1/s}", 7*time.Second + closing, 24},
+		{"- connect: {connections: 10, rate: 10/s}\n- together: [wait: {for: 3s}, close: {}]\n- connect: {connections: 1, rate: 1/s}", 5 * time.Second, 10},
+		{"- connect: {connections: 10, rate: 10/s}\n- together: {branches: [wait: {for: 3s}, [wait: {for: 9s}, close: {}]], until: first}\n- connect: {connections: 1, rate: 1/s}", 5 * time.Second, 11},
+		{"- repeat: {times: 3, steps: [together: [connect: {connections: 2, rate: 2/s, group: a}, connect: {connections: 3, rate: 1/s, group: b}]]}", 9 * time.Second, 15},
 	} {
 		s := read(t, "targets: [direct]\nsteps:\n"+c.steps+"\n", Options{})
 		if got := s.Duration(); got != c.length {

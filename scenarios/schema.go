@@ -67,9 +67,20 @@ func (m *schemaMaker) section(t reflect.Type) (*jsonschema.Schema, error) {
 func together(s *jsonschema.Schema, t reflect.Type) {
 	switch t {
 	case reflect.TypeFor[rawTarget]():
-		s.OneOf = exactlyOne("direct", "tunnel", "apache")
+		s.OneOf = exactlyOne("direct", "tunnel", "apache", "nginx", "haproxy", "caddy", "command", "external")
 	case reflect.TypeFor[rawStep]():
-		s.OneOf = exactlyOne("connect", "send", "hold", "close", "wait", "repeat")
+		s.OneOf = exactlyOne("connect", "send", "hold", "close", "wait", "repeat", "http", "signal", "backend", "together")
+	case reflect.TypeFor[rawBackend]():
+		s.Not = &jsonschema.Schema{Required: []string{"external"}, MinProperties: new(2)}
+	case reflect.TypeFor[rawApache](), reflect.TypeFor[rawPeer]():
+		s.DependentRequired = map[string][]string{"config": {"listen"}, "listen": {"config"}}
+	case reflect.TypeFor[rawAction]():
+		s.OneOf = exactlyOne("signal", "argv")
+	case reflect.TypeFor[rawExternal]():
+		s.Not = &jsonschema.Schema{Required: []string{"pids", "unit"}}
+	case reflect.TypeFor[rawWait]():
+		s.OneOf = exactlyOne("for", "until")
+		s.DependentRequired = map[string][]string{"limit": {"until"}}
 	case reflect.TypeFor[rawSend]():
 		closed := &jsonschema.Schema{Required: []string{"loop"}, Properties: map[string]*jsonschema.Schema{"loop": {Enum: []any{"closed"}}}}
 		s.OneOf = append(exactlyOne("rate", "every"), closed)
@@ -131,8 +142,15 @@ func (m *schemaMaker) value(t reflect.Type, f field) (*jsonschema.Schema, error)
 		return leafSchema(t.Field(keys[0].index).Type, keys[0])
 	}
 	switch t {
-	case reflect.TypeFor[rawBackend](), reflect.TypeFor[rawAgents](), reflect.TypeFor[rawNofile]():
+	case reflect.TypeFor[rawBackend](), reflect.TypeFor[rawAgents](), reflect.TypeFor[rawNofile](), reflect.TypeFor[rawBackendStep]():
 		either(first(t), t)
+	case reflect.TypeFor[rawTogether]():
+		var branches *jsonschema.Schema
+		if branches, err = m.branches(); err == nil {
+			either(branches, t)
+		}
+	case reflect.TypeFor[branchList]():
+		s, err = m.branches()
 	case reflect.TypeFor[rawSize]():
 		either(leafSchema(reflect.TypeFor[size](), sizeField), reflect.TypeFor[rawUniform](), reflect.TypeFor[rawChoose]())
 	case reflect.TypeFor[targetList]():
@@ -149,6 +167,16 @@ func (m *schemaMaker) value(t reflect.Type, f field) (*jsonschema.Schema, error)
 		return nil, err
 	}
 	return s, annotate(s, t, f)
+}
+
+// branches is a list whose entries are steps or lists of them.
+func (m *schemaMaker) branches() (*jsonschema.Schema, error) {
+	step, err := m.ref(reflect.TypeFor[rawStep]())
+	if err != nil {
+		return nil, err
+	}
+	again := *step // a schema stands in one place only
+	return listOf(&jsonschema.Schema{AnyOf: []*jsonschema.Schema{step, listOf(&again, maxSteps)}}, maxBranches), nil
 }
 
 func listOf(items *jsonschema.Schema, most int) *jsonschema.Schema {
@@ -185,7 +213,7 @@ func leafSchema(t reflect.Type, f field) *jsonschema.Schema {
 			return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "integer", Minimum: new(0.0), Maximum: new(1023.0)}, patterned(form.pattern.String())}}
 		}
 		return &jsonschema.Schema{Types: []string{"string", "number", "boolean"}, MinLength: new(1)}
-	case reflect.TypeFor[word]():
+	case reflect.TypeFor[word](), reflect.TypeFor[rawSignal]():
 		return orParam(&jsonschema.Schema{Enum: anys(f.words)})
 	case reflect.TypeFor[boolean]():
 		return orParam(&jsonschema.Schema{Type: "boolean"})
@@ -209,6 +237,13 @@ func leafSchema(t reflect.Type, f field) *jsonschema.Schema {
 	case reflect.TypeFor[headers]():
 		return &jsonschema.Schema{Types: []string{"object", "null"}, PropertyNames: &jsonschema.Schema{Pattern: headerName.String()}, MaxProperties: new(maxHeaders),
 			AdditionalProperties: leafSchema(reflect.TypeFor[text](), field{})}
+	case reflect.TypeFor[texts]():
+		return listOf(leafSchema(reflect.TypeFor[text](), field{}), maxTexts)
+	case reflect.TypeFor[fileTexts]():
+		return &jsonschema.Schema{Types: []string{"object", "null"}, PropertyNames: &jsonschema.Schema{Pattern: fileName.String()}, MaxProperties: new(maxFiles),
+			AdditionalProperties: leafSchema(reflect.TypeFor[text](), field{})}
+	case reflect.TypeFor[pids]():
+		return listOf(leafSchema(reflect.TypeFor[count](), field{max: largestPID}), maxPIDs)
 	case reflect.TypeFor[expectTexts]():
 		return listOf(&jsonschema.Schema{Type: "string", Pattern: expectPattern, Examples: []any{"failures == 0", "event.load.response_time.p99 < 100ms"}}, maxExpects)
 	case reflect.TypeFor[sizeRange]():

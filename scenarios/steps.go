@@ -7,7 +7,7 @@ import (
 )
 
 // stepList turns a list of raw steps into steps. Their places begin with that of
-// the repeat around them.
+// what stands around them.
 func (b *builder) stepList(raw stepList, around string, depth int) []Step {
 	var steps []Step
 	for i := range raw {
@@ -46,9 +46,18 @@ func (b *builder) step(raw *rawStep, place string, depth int) Step {
 	case raw.Close.given():
 		s.Close = b.close(&raw.Close)
 	case raw.Wait.given():
-		s.Wait = &Wait{For: raw.Wait.For.v}
+		s.Wait = b.wait(&raw.Wait)
+	case raw.HTTP.given():
+		s.HTTP = b.http(&raw.HTTP)
+	case raw.Signal.given():
+		s.Signal = raw.Signal.v
+	case raw.Backend.given():
+		s.Backend = b.backendStep(&raw.Backend)
+	case raw.Together.given():
+		b.parents = append(b.parents, s.ID)
+		s.Together = b.together(&raw.Together, place, depth)
 	case raw.Repeat.given():
-		b.repeats = append(b.repeats, s.ID)
+		b.parents = append(b.parents, s.ID)
 		s.Repeat = b.repeat(&raw.Repeat, place, depth)
 	}
 	return s
@@ -66,7 +75,7 @@ func (b *builder) stepName(id text) {
 
 func (b *builder) connect(raw *rawConnect) *Connect {
 	c := &Connect{
-		Connections: raw.Connections.v, Rate: raw.Rate.v, Group: raw.Group.v, Timeout: raw.Timeout.v,
+		Connections: raw.Connections.v, Until: raw.Until.v, Rate: raw.Rate.v, Group: raw.Group.v, Timeout: raw.Timeout.v,
 		OnTimeout: raw.OnTimeout.v, Path: raw.Path.v, Subprotocol: raw.Subprotocol.v, Lifetime: raw.Lifetime.v,
 	}
 	if r := &raw.Reconnect; r.given() {
@@ -75,13 +84,20 @@ func (b *builder) connect(raw *rawConnect) *Connect {
 			b.add(r.Max.mark, "", "reconnect: the longest delay %v is less than the first, %v", r.Max.v, r.After.v)
 		}
 	}
-	for _, h := range raw.Headers {
-		if c.Headers == nil {
-			c.Headers = map[string]string{}
-		}
-		c.Headers[h.name] = h.value.v
-	}
+	c.Headers = raw.Headers.values()
 	return c
+}
+
+// values are the headers by name; nil for none.
+func (h headers) values() map[string]string {
+	if len(h) == 0 {
+		return nil
+	}
+	all := map[string]string{}
+	for _, one := range h {
+		all[one.name] = one.value.v
+	}
+	return all
 }
 
 func (b *builder) send(raw *rawSend) *Send {
@@ -219,7 +235,7 @@ func (b *builder) repeat(raw *rawRepeat, place string, depth int) *Repeat {
 		b.add(raw.mark, "such as times: 10, or for: 10m", "repeat needs one of the keys times and for")
 	}
 	if depth+1 > maxRepeats {
-		b.add(raw.mark, "", "more than %d repeats stand within each other", maxRepeats)
+		b.tooDeep(raw.mark)
 		return &Repeat{}
 	}
 	return &Repeat{Times: raw.Times.v, For: raw.For.v, Steps: b.stepList(raw.Steps, place, depth+1)}

@@ -27,6 +27,8 @@ type mark struct{ line, column int }
 
 func (m mark) given() bool { return m.line > 0 }
 
+func (m mark) place() mark { return m }
+
 type nodeKind int
 
 const (

@@ -3,14 +3,18 @@ package scenarios
 // tls says how the legs of a target speak. The way to the backend is as the
 // backend speaks.
 func (b *builder) tls(raw *rawTLS) TLS {
-	t := TLS{Backend: b.backend.TLS.v, Min: raw.Min.v, Max: raw.Max.v}
+	speaks, known := b.backendTLS()
+	t := TLS{Backend: speaks, Min: raw.Min.v, Max: raw.Max.v}
 	if !raw.given() {
 		return t
 	}
 	t.Frontend = raw.Frontend.v
 	b.versions(raw.Min, raw.Max)
-	if s := raw.Backend; s.given() && s.known && b.backend.TLS.known && s.v != t.Backend {
+	if s := raw.Backend; s.given() && s.known && known && s.v != t.Backend {
 		hint := "write backend: {tls: true}, or leave this out"
+		if b.backend.External.given() {
+			hint = "leave this out, or begin the url of the backend with wss"
+		}
 		if t.Backend {
 			hint = "leave this out"
 		}

@@ -15,10 +15,15 @@ import (
 const (
 	maxTargets = 64
 	maxSteps   = 1000 // repeat's own included
-	maxRepeats = 4    // within each other
+	maxRepeats = 4    // within each other, and together's
 	maxExpects = 1000
 	maxHeaders = 64
 	maxChoices = 64
+
+	maxBranches = 64
+	maxTexts    = 64 // of a command
+	maxFiles    = 16
+	maxPIDs     = 64
 )
 
 // largestMessage is what the echo backend takes.
@@ -74,6 +79,59 @@ func (l *rawNofile) read(d *decoder, n *node, f *field) {
 	l.mark = n.mark
 	l.Soft.read(d, n, &both)
 	l.Hard = l.Soft
+}
+
+func (s *rawBackendStep) read(d *decoder, n *node, f *field) {
+	if n.kind != scalarNode {
+		d.section(n, reflect.ValueOf(s).Elem(), f.name)
+		return
+	}
+	keys, _ := keysOf(reflect.TypeFor[rawBackendStep]())
+	action := keys[0]
+	action.name = f.name
+	s.mark = n.mark
+	s.Action.read(d, n, &action)
+}
+
+// A list alone is the branches.
+func (t *rawTogether) read(d *decoder, n *node, f *field) {
+	if n.kind != listNode {
+		d.section(n, reflect.ValueOf(t).Elem(), f.name)
+		return
+	}
+	before := len(d.found)
+	keys, _ := keysOf(reflect.TypeFor[rawTogether]())
+	branches := keys[0]
+	branches.name = f.name
+	t.Branches.read(d, n, &branches)
+	t.locate(n.mark, len(d.found) > before)
+}
+
+// branch is steps one after the other; single tells that it was written as one step,
+// not as a list.
+type branch struct {
+	steps  stepList
+	single bool
+}
+
+type branchList []branch
+
+func (l *branchList) read(d *decoder, n *node, f *field) {
+	items, ok := d.list(n, f, "such as - hold: {for: 10s}", maxBranches)
+	if !ok {
+		return
+	}
+	for _, item := range items {
+		var b branch
+		if item.kind == listNode {
+			b.steps.read(d, item, &field{name: "a branch"})
+		} else {
+			b.single = true
+			b.steps = make(stepList, 1)
+			d.section(item, reflect.ValueOf(&b.steps[0]).Elem(), "a branch")
+		}
+		*l = append(*l, b)
+	}
 }
 
 type targetList []rawTarget

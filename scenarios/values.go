@@ -40,6 +40,11 @@ var forms = map[string]form{
 	"path":        {regexp.MustCompile(`^/([!"$-z|~]|\{conn\})*$`), "a / and printable ASCII without # and spaces; the only braces are {conn}"},
 	"subprotocol": {regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+(, *[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+)*$`), "a token, or several with commas"},
 	"cpus":        {regexp.MustCompile(`^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$`), `CPU numbers and ranges as in 0, 1-3 or 0,2-3, the highest 1023`},
+	"listen":      {regexp.MustCompile(`^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$`), "an IP address and a port, as in 127.0.0.1:8080 or [::1]:8080"},
+	"url":         {regexp.MustCompile(`^wss?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}(/[!"$-~]*)?$`), "ws:// or wss://, a host, a port and perhaps a path, as in ws://127.0.0.1:8080/"},
+	"page":        {regexp.MustCompile(`^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[!"$-~]*)?$`), "http:// or https://, a host and a path, as in http://127.0.0.1/server-status?auto"},
+	"host":        {regexp.MustCompile(`^[A-Za-z0-9:._-]{1,253}$`), "the name of a host, or its address"},
+	"unit":        {regexp.MustCompile(`^[A-Za-z0-9:_.@\\-]{1,255}$`), "the name of a systemd unit, as in apache2.service"},
 	"loglevel":    {regexp.MustCompile(`^[A-Za-z0-9_.:]+( [A-Za-z0-9_.:]+)*$`), "a level and, if needed, levels of modules, as in warn proxy:trace2"},
 }
 

@@ -29,6 +29,7 @@ type scenarioFlags struct {
 	agents  int
 	seed    uint64
 	set     []string
+	disrupt bool
 	given   func(flag string) bool
 }
 
@@ -38,11 +39,12 @@ func (f *scenarioFlags) add(c *cobra.Command) {
 	c.Flags().IntVar(&f.agents, "agents", 0, "generator processes (default: the scenario's)")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "seed of orders and schedules (default: the scenario's)")
 	c.Flags().StringArrayVar(&f.set, "set", nil, "give a param of the scenario a value, `name=value`; may be repeated")
+	c.Flags().BoolVar(&f.disrupt, "allow-disruptive", false, "permit steps that disturb a proxy or backend of another machine")
 	f.given = c.Flags().Changed
 }
 
 func (f *scenarioFlags) load(name string) (*scenarios.Scenario, error) {
-	o := scenarios.Options{Targets: f.targets, Blocks: f.blocks, Agents: f.agents, Set: map[string]string{}}
+	o := scenarios.Options{Targets: f.targets, Blocks: f.blocks, Agents: f.agents, Set: map[string]string{}, AllowDisruptive: f.disrupt}
 	for flag, n := range map[string]int{"blocks": f.blocks, "agents": f.agents} {
 		if f.given(flag) && n < 1 {
 			return nil, usage(fmt.Errorf("--%s %d: give 1 or more, or leave the flag out for the scenario's own number", flag, n))

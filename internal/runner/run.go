@@ -142,6 +142,9 @@ func (r *run) withParts(ctx context.Context, f func() error) (err error) {
 // choose finds what each target needs on this machine; what is not there is
 // skipped and named.
 func (r *run) choose() error {
+	if err := unsupported(r.scenario); err != nil {
+		return err
+	}
 	for _, t := range r.scenario.Targets {
 		impl, err := kind(t)
 		if err != nil {
