@@ -7,12 +7,15 @@
 //   - syntax.go turns YAML into a tree of nodes that know their place, and refuses
 //     what a scenario has no use for (anchors, tags, several documents) and what
 //     would cost more than a file is worth (size, nesting);
-//   - keys.go holds the raw types: one struct for each mapping of the file, whose
-//     tags give each key its name, its description, its default and its bounds;
+//   - keys.go, keys_targets.go and keys_steps.go hold the raw types: one struct for
+//     each mapping of the file, whose tags give each key its name, its description,
+//     its default and its bounds;
 //   - decode.go fills them by reflection, params substituted, and finds unknown,
 //     unsupported and duplicate keys; schema.go makes the JSON Schema from them;
-//   - build.go, apache.go and course.go turn raw values into a [Scenario] and check
-//     what only several keys together show: a send to a group that nobody opened.
+//   - build.go, with a file for each kind of target and step, and course.go turn raw
+//     values into a [Scenario] and check what only several keys together show: a send
+//     to a group that nobody opened. What depends on which targets are run comes last
+//     (external.go).
 //
 // Every stage goes on after an error, so that one reading of a file reports all
 // its mistakes.

@@ -149,3 +149,12 @@ steps:
   - close: {connections: 10}
 `, Options{})
 }
+
+// What is said to watch is watched.
+func TestWatched(t *testing.T) {
+	const rest = "steps: [wait: {for: 1s}]\nexpect: [x.resources.target.fds_peak < 10]\n"
+	for _, watched := range []string{"pids: [1]", "unit: apache2"} {
+		read(t, `targets: [{name: x, external: {url: "ws://127.0.0.1:80", `+watched+"}}]\n"+rest, Options{})
+	}
+	fails(t, `targets: [{name: x, external: {url: "ws://127.0.0.1:80"}}]`+"\n"+rest, Options{})
+}
