@@ -84,20 +84,14 @@ func pairs(dirs []string) map[string]map[string]string {
 			continue
 		}
 		paths, sends := map[string]string{}, map[string]string{} // by group; by step
-		var walk func([]scenarios.Step)
-		walk = func(steps []scenarios.Step) {
-			for _, step := range steps {
-				switch {
-				case step.Connect != nil:
-					paths[step.Connect.Group] = step.Connect.Path
-				case step.Send != nil:
-					sends[step.ID] = step.Send.Group
-				case step.Repeat != nil:
-					walk(step.Repeat.Steps)
-				}
+		scenarios.Walk(s.Steps, func(step *scenarios.Step) {
+			switch {
+			case step.Connect != nil:
+				paths[step.Connect.Group] = step.Connect.Path
+			case step.Send != nil:
+				sends[step.ID] = step.Send.Group
 			}
-		}
-		walk(s.Steps)
+		})
 		if len(sends) != 2 {
 			continue
 		}

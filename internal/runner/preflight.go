@@ -71,9 +71,11 @@ func (r *run) faults() []string {
 
 // broadcasts tells whether a step does.
 func broadcasts(steps []scenarios.Step) bool {
-	return slices.ContainsFunc(steps, func(s scenarios.Step) bool {
-		return s.Send != nil && s.Send.Pattern == "broadcast" || s.Repeat != nil && broadcasts(s.Repeat.Steps)
+	found := false
+	scenarios.Walk(steps, func(s *scenarios.Step) {
+		found = found || s.Send != nil && s.Send.Pattern == "broadcast"
 	})
+	return found
 }
 
 // usableCPUs wants every CPU of a list: the kernel would silently leave out those

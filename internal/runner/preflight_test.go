@@ -129,7 +129,7 @@ func TestUserLimitOfProcesses(t *testing.T) {
 func TestBroadcastOverSeveralBackendsIsAFault(t *testing.T) {
 	r := many(60_000, scenarios.Target{Name: "direct", Direct: true})
 	send := scenarios.Step{ID: "2", Send: &scenarios.Send{Group: "main", Rate: 1, Pattern: "broadcast"}}
-	r.scenario.Steps = append(r.scenario.Steps, scenarios.Step{ID: "3", Repeat: &scenarios.Repeat{Times: 2, Steps: []scenarios.Step{send}}})
+	r.scenario.Steps = append(r.scenario.Steps, scenarios.Step{ID: "3", Together: &scenarios.Together{Branches: [][]scenarios.Step{{{ID: "3.1", Repeat: &scenarios.Repeat{Times: 2, Steps: []scenarios.Step{send}}}}}}})
 	if faults := r.faults(); len(faults) != 1 || !strings.Contains(faults[0], "60000 connections take 4 of them") {
 		t.Errorf("%q", faults)
 	}
