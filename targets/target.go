@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// OutputFile is the name, in the trial's log directory, of the file that takes an
+// instance's standard output and standard error.
+const OutputFile = "target.log"
+
 // Site is where an instance is to stand.
 type Site struct {
 	Listen   netip.AddrPort   // where clients will dial

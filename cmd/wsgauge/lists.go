@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ func newTargets(s streams) *cobra.Command {
 				var missing *targets.MissingError
 				switch {
 				case errors.As(err, &missing):
-					fmt.Fprintf(w, "%s\tnot installed\t%s\n", k.Name, missing.Remedy)
+					fmt.Fprintf(w, "%s\t%s\t%s\n", k.Name, state(missing), missing.Remedy)
 				case err != nil:
 					fmt.Fprintf(w, "%s\terror\t%v\n", k.Name, err)
 				default:
@@ -49,4 +50,13 @@ func newTargets(s streams) *cobra.Command {
 			return w.Flush()
 		},
 	}
+}
+
+// state is in a cell of the table what m says: a server that is there and cannot be
+// used has more to say than one that was not found.
+func state(m *targets.MissingError) string {
+	if m.Why == "" {
+		return "not installed"
+	}
+	return strings.Join(strings.Fields(m.Reason()), " ")
 }

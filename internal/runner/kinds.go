@@ -6,7 +6,11 @@ import (
 	"wsgauge/scenarios"
 	"wsgauge/targets"
 	"wsgauge/targets/apache"
+	"wsgauge/targets/caddy"
+	"wsgauge/targets/command"
 	"wsgauge/targets/direct"
+	"wsgauge/targets/haproxy"
+	"wsgauge/targets/nginx"
 	"wsgauge/targets/tunnel"
 )
 
@@ -19,6 +23,14 @@ func kind(t scenarios.Target) (targets.Target, error) {
 		return tunnel.New(*t.Tunnel), nil
 	case t.Apache != nil:
 		return apache.New(*t.Apache), nil
+	case t.Nginx != nil:
+		return nginx.New(*t.Nginx), nil
+	case t.HAProxy != nil:
+		return haproxy.New(*t.HAProxy), nil
+	case t.Caddy != nil:
+		return caddy.New(*t.Caddy), nil
+	case t.Command != nil:
+		return command.New(*t.Command), nil
 	}
 	return nil, fmt.Errorf("target %s: of no kind that can be run", t.Name)
 }
@@ -37,5 +49,8 @@ func Kinds() []Kind {
 		{"apache (event)", apache.New(scenarios.Apache{MPM: "event"})},
 		{"apache (worker)", apache.New(scenarios.Apache{MPM: "worker"})},
 		{"apache (prefork)", apache.New(scenarios.Apache{MPM: "prefork"})},
+		{"nginx", nginx.New(scenarios.Peer{})},
+		{"haproxy", haproxy.New(scenarios.Peer{})},
+		{"caddy", caddy.New(scenarios.Peer{})},
 	}
 }

@@ -185,7 +185,7 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 			t.log = &targets.Tail{Path: t.instance.ErrorLog, Code: t.instance.Code}
 		}
 		spec := proc.Spec{Name: t.target.Name, Argv: t.instance.Argv, Env: t.instance.Env, Dir: cmp.Or(t.instance.Dir, dir),
-			Output: filepath.Join(logDir, "target.log"), CPUs: cmp.Or(t.target.CPUs, t.cpus().target),
+			Output: filepath.Join(logDir, targets.OutputFile), CPUs: cmp.Or(t.target.CPUs, t.cpus().target),
 			NofileSoft: t.target.Nofile.Soft, NofileHard: t.target.Nofile.Hard}
 		if t.target.Tunnel != nil && t.target.Nofile == (scenarios.Nofile{}) {
 			r.raiseFiles(&spec)
