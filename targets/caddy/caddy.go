@@ -20,8 +20,10 @@
 // `config:` is started as it is: a file whose name ends in .json in Caddy's own
 // format, any other as a Caddyfile. It finds where to lead to in its environment,
 // {$WSGAUGE_BACKEND} in a Caddyfile: WSGAUGE_BACKEND_HOST, WSGAUGE_BACKEND_PORT,
-// WSGAUGE_BACKENDS, WSGAUGE_LISTEN, WSGAUGE_DIR and WSGAUGE_LOGS as well. Unless it
-// says `admin` itself, that is a socket in the private directory.
+// WSGAUGE_BACKENDS, WSGAUGE_LISTEN (and _HOST, _PORT), WSGAUGE_DIR and WSGAUGE_LOGS as
+// well. It should have its admin interface out of others' way, as by
+// `admin unix/{$WSGAUGE_DIR}/admin.sock`: Caddy's default is port 2019, and only from
+// 2.7 on one that the environment sets.
 package caddy
 
 import (

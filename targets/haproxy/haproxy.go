@@ -12,7 +12,8 @@
 // # Defaults
 //
 // A key that the scenario leaves out leaves its directive out. maxconn is then what
-// the limit on open files allows (two for each connection). There is a thread for each
+// the limit on open files allows (two for each connection); HAProxy refuses to start
+// where that is too low for the least it works with (some 230), or for `limit`. There is a thread for each
 // processor that the trial gives to the target. Without `timeout` a silent tunnel ends
 // after 5 minutes, as HAProxy has no timeout of its own and warns of that; with it,
 // `timeout tunnel` takes the place of those of client and server once the tunnel
@@ -22,8 +23,8 @@
 // # A file of the user's own
 //
 // `config:` is started as it is, and finds where to lead to in its environment:
-// ${WSGAUGE_BACKEND}, and WSGAUGE_BACKEND_HOST, WSGAUGE_BACKEND_PORT, WSGAUGE_BACKENDS,
-// WSGAUGE_LISTEN, WSGAUGE_DIR, WSGAUGE_LOGS. It must not say `daemon`. What it logs to
+// "${WSGAUGE_BACKEND}", and WSGAUGE_BACKEND_HOST, WSGAUGE_BACKEND_PORT,
+// WSGAUGE_BACKENDS, WSGAUGE_LISTEN (and _HOST, _PORT), WSGAUGE_DIR, WSGAUGE_LOGS. It must not say `daemon`. What it logs to
 // its standard output or error is collected.
 package haproxy
 

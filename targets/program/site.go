@@ -43,6 +43,8 @@ func Environment(site targets.Site) []string {
 	first := site.Backends[0]
 	return []string{
 		"WSGAUGE_LISTEN=" + site.Listen.String(),
+		"WSGAUGE_LISTEN_HOST=" + site.Listen.Addr().String(),
+		fmt.Sprintf("WSGAUGE_LISTEN_PORT=%d", site.Listen.Port()),
 		"WSGAUGE_BACKEND=" + first.String(),
 		"WSGAUGE_BACKEND_HOST=" + first.Addr().String(),
 		fmt.Sprintf("WSGAUGE_BACKEND_PORT=%d", first.Port()),
