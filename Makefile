@@ -10,8 +10,10 @@ help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## install apache2-bin when it is missing and that is permitted
+setup: ## install apache2-bin, nginx and HAProxy when missing and permitted; no service is started
 	@scripts/setup.sh
+	@scripts/install.sh nginx nginx "a peer of Apache" nginx-light
+	@scripts/install.sh haproxy HAProxy "a peer of Apache" haproxy
 
 .PHONY: build
 build: ## bin/wsgauge
@@ -82,9 +84,9 @@ bench-scale: build ## 60,000 and 100,000 tunnels, 20,000 over wss, and 20,000 cl
 	bin/wsgauge run storm
 
 .PHONY: setup-peers
-setup-peers: ## install nginx and HAProxy when missing and permitted; no service is started
-	@scripts/install.sh nginx nginx "a peer of bench-tunnel" nginx-light
-	@scripts/install.sh haproxy HAProxy "a peer of bench-tunnel" haproxy
+setup-peers: setup ## install nginx, HAProxy, Caddy and lighttpd when missing and permitted; no service is started
+	@scripts/install.sh caddy Caddy "a peer of Apache" caddy
+	@scripts/install.sh lighttpd lighttpd "the example of kind command" lighttpd lighttpd-mod-openssl
 
 .PHONY: setup-bench
 setup-bench: ## install gcc when it is missing and that is permitted

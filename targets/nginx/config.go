@@ -32,7 +32,7 @@ func (c *configuration) text() (string, int, error) {
 	w.Line("# Written by wsgauge for one trial. %s", c.program.Text)
 	w.Line("daemon off;")
 	w.Line("pid %s;", filepath.Join(c.site.Dir, "nginx.pid"))
-	w.Line("error_log %s notice;", c.errorLog())
+	w.Line("error_log \"%s\" notice;", c.errorLog())
 	if c.Workers > 0 {
 		w.Line("worker_processes %d;", c.Workers)
 	}

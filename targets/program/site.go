@@ -13,26 +13,34 @@ import (
 	"wsgauge/targets"
 )
 
-// Place is site with absolute paths, which are refused when they hold what a
-// configuration file might take for something else. A site without backends is refused.
+// Place is site with absolute paths. Dir, which stands unquoted in configurations, is
+// refused when it holds what one might take for something else; LogDir, which may be
+// anywhere, only for what means something between quotes too. A site without backends
+// is refused.
 func Place(site targets.Site) (targets.Site, error) {
 	if len(site.Backends) == 0 {
 		return site, fmt.Errorf("there is no backend to lead to")
 	}
-	for _, dir := range []*string{&site.Dir, &site.LogDir} {
-		abs, err := filepath.Abs(*dir)
+	for _, d := range []struct {
+		path *string
+		form *regexp.Regexp
+	}{{&site.Dir, plainPath}, {&site.LogDir, quotablePath}} {
+		abs, err := filepath.Abs(*d.path)
 		if err != nil {
-			return site, fmt.Errorf("finding the directory %s: %w", *dir, err)
+			return site, fmt.Errorf("finding the directory %s: %w", *d.path, err)
 		}
-		if !plainPath.MatchString(abs) {
+		if !d.form.MatchString(abs) {
 			return site, fmt.Errorf("the path %q holds a character that configuration files give a meaning to (choose another directory)", abs)
 		}
-		*dir = abs
+		*d.path = abs
 	}
 	return site, nil
 }
 
-var plainPath = regexp.MustCompile(`^[\p{L}\p{N}_./+,@:=~-]+$`)
+var (
+	plainPath    = regexp.MustCompile(`^[\p{L}\p{N}_./+,@:=~-]+$`)
+	quotablePath = regexp.MustCompile(`^[^"\\$\pC]+$`)
+)
 
 // Environment is what a user's own configuration file can learn of the trial.
 func Environment(site targets.Site) []string {
