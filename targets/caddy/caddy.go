@@ -33,7 +33,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -83,8 +82,8 @@ func (t *Target) find() (program.Program, error) {
 		return program.Program{}, errors.New("limit: Caddy has no limit on connections (leave it out; `nofile:` limits it from outside)")
 	case t.peer.Workers != 0:
 		return program.Program{}, errors.New("workers: Caddy has no number of workers (leave it out; `cpus:` limits what it runs on)")
-	case t.peer.TLS.Backend && t.peer.TLS.Min+t.peer.TLS.Max != "":
-		return program.Program{}, errors.New("tls: Caddy chooses the TLS version towards the backend by itself (leave out min and max, or backend)")
+	case t.peer.TLS.Backend && (t.peer.TLS.Min == "1.3" || t.peer.TLS.Max == "1.2"):
+		return program.Program{}, errors.New("tls: Caddy chooses the TLS version towards the backend by itself, 1.2 or 1.3 (leave out min and max, or backend)")
 	}
 	return t.host.Find(kind, t.peer.Server)
 }
@@ -178,9 +177,6 @@ func (s *server) check() error {
 }
 
 func (s *server) instance() *targets.Instance {
-	// A reload is a command of its own, which needs the environment that the file may
-	// refer to. Without --force Caddy does nothing when the file has not changed.
-	reload := slices.Concat([]string{"/usr/bin/env"}, s.env(), s.command("reload", "--force"))
 	return &targets.Instance{
 		Addrs:     []netip.AddrPort{s.listen},
 		Argv:      s.command("run"),
@@ -190,7 +186,8 @@ func (s *server) instance() *targets.Instance {
 		ErrorLog:  filepath.Join(s.site.LogDir, targets.OutputFile),
 		Code:      Code,
 		StopGrace: stopGrace,
-		Graceful:  targets.Action{Argv: reload},
+		// Without --force Caddy does nothing when the file has not changed.
+		Graceful: targets.Action{Argv: s.command("reload", "--force")},
 	}
 }
 

@@ -242,7 +242,7 @@ func (r *Running) Graceful() {
 		}
 		return
 	}
-	c, err := r.keeper.Start(proc.Spec{Argv: r.Instance.Graceful.Argv, Dir: r.Site.Dir, Output: filepath.Join(r.Site.LogDir, "reload.log")})
+	c, err := r.keeper.Start(proc.Spec{Argv: r.Instance.Graceful.Argv, Env: r.Env, Dir: r.Site.Dir, Output: filepath.Join(r.Site.LogDir, "reload.log")})
 	if err != nil {
 		r.t.Fatal(err)
 	}
