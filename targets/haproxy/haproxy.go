@@ -63,11 +63,17 @@ var _ targets.Target = (*Target)(nil)
 // New returns the target for one `haproxy:` entry of a scenario.
 func New(peer scenarios.Peer) *Target { return &Target{peer: peer, host: program.ThisHost()} }
 
-// Find looks for the server. A *[targets.MissingError] says that it is not there.
+// Find looks for the server. A *[targets.MissingError] says that it is not there;
+// another error is the server's complaint about the user's own text.
 func (t *Target) Find() (targets.Version, error) {
 	p, err := t.host.Find(kind, t.peer.Server)
 	if err != nil {
 		return targets.Version{}, err
+	}
+	if t.peer.Config != "" || t.peer.Extra != "" {
+		if err := program.Rehearse(t.Prepare); err != nil {
+			return targets.Version{}, err
+		}
 	}
 	return p.Identity()
 }

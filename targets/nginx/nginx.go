@@ -73,11 +73,17 @@ var _ targets.Target = (*Target)(nil)
 func New(peer scenarios.Peer) *Target { return &Target{peer: peer, host: program.ThisHost()} }
 
 // Find looks for the server. A *[targets.MissingError] says that it, or a module that
-// the scenario needs, is not there; another error what this version cannot do.
+// the scenario needs, is not there; another error what this version cannot
+// do, or the server's complaint about the user's own text.
 func (t *Target) Find() (targets.Version, error) {
 	p, err := t.find()
 	if err != nil {
 		return targets.Version{}, err
+	}
+	if t.peer.Config != "" || t.peer.Extra != "" {
+		if err := program.Rehearse(t.Prepare); err != nil {
+			return targets.Version{}, err
+		}
 	}
 	return p.Identity()
 }

@@ -42,14 +42,15 @@ var (
 	quotablePath = regexp.MustCompile(`^[^"\\$\pC]+$`)
 )
 
-// Environment is what a user's own configuration file can learn of the trial.
+// Environment is what a user's own configuration file can learn of the trial: its
+// addresses and directories and, if anything of it speaks TLS, its certificates.
 func Environment(site targets.Site) []string {
 	all := make([]string, len(site.Backends))
 	for i, b := range site.Backends {
 		all[i] = b.String()
 	}
 	first := site.Backends[0]
-	return []string{
+	env := []string{
 		"WSGAUGE_LISTEN=" + site.Listen.String(),
 		"WSGAUGE_LISTEN_HOST=" + site.Listen.Addr().String(),
 		fmt.Sprintf("WSGAUGE_LISTEN_PORT=%d", site.Listen.Port()),
@@ -60,9 +61,14 @@ func Environment(site targets.Site) []string {
 		"WSGAUGE_DIR=" + site.Dir,
 		"WSGAUGE_LOGS=" + site.LogDir,
 	}
+	if c := site.Certificates; c != nil {
+		env = append(env, "WSGAUGE_CA="+c.CA, "WSGAUGE_CERT="+c.Cert, "WSGAUGE_KEY="+c.Key)
+	}
+	return env
 }
 
-// Own is a user's own file: its absolute path and where it says that it listens.
+// Own is a user's own file: its absolute path and where clients dial the server that
+// it makes. One that listens everywhere is dialled on loopback.
 func Own(p scenarios.Peer) (path string, listen netip.AddrPort, err error) {
 	if path, err = filepath.Abs(p.Config); err != nil {
 		return "", listen, fmt.Errorf("finding `config: %s`: %w", p.Config, err)
@@ -70,13 +76,17 @@ func Own(p scenarios.Peer) (path string, listen netip.AddrPort, err error) {
 	if _, err := os.Stat(path); err != nil {
 		return "", listen, fmt.Errorf("reading `config: %s`: %w", p.Config, err)
 	}
-	if listen, err = netip.ParseAddrPort(p.Listen); err != nil {
-		host, port, splitErr := net.SplitHostPort(p.Listen)
-		if splitErr == nil && host == "localhost" {
-			listen, err = netip.ParseAddrPort("127.0.0.1:" + port)
-		}
+	host, port, err := net.SplitHostPort(p.Listen)
+	switch host {
+	case "", "*", "0.0.0.0", "localhost":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
 	}
-	if err != nil {
+	if err == nil {
+		listen, err = netip.ParseAddrPort(net.JoinHostPort(host, port))
+	}
+	if err != nil || listen.Port() == 0 {
 		return "", listen, fmt.Errorf("`listen: %s` beside `config:`: an IP address and a port are meant, as in 127.0.0.1:8080", p.Listen)
 	}
 	return path, listen, nil

@@ -111,7 +111,14 @@ func Reloads(t *testing.T, target targets.Target, keeps bool) {
 	before := r.processes()
 	r.Graceful()
 	if keeps {
+		again := time.Now().Add(3 * time.Second)
 		r.Eventually("a new process", func() error {
+			// HAProxy's master heeds no signal in its first moments, when its worker
+			// serves already.
+			if time.Now().After(again) {
+				again = time.Now().Add(Patience)
+				r.Graceful()
+			}
 			if now := r.processes(); slices.Equal(now, before) {
 				return fmt.Errorf("processes %v", now)
 			}
@@ -142,20 +149,22 @@ func (r *Running) processes() []string {
 	return strings.Fields(string(children))
 }
 
-// Refused is what the program says of a configuration of which it takes no part; each
-// of want has to be in it, and nothing may have been started.
+// Refused has a target find out, before a run starts anything, that its program refuses
+// a configuration; each of want has to be in what it says.
 func Refused(t *testing.T, target targets.Target, want ...string) {
 	t.Helper()
 	Need(t, target)
-	r := Site(t, Options{})
-	_, err := target.Prepare(r.Site)
-	if err == nil {
-		t.Error("it was accepted")
-		return
-	}
-	for _, w := range want {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("%q is not in: %v", w, err)
+	_, found := target.Find()
+	_, prepared := target.Prepare(Site(t, Options{}).Site)
+	for when, err := range map[string]error{"before the run": found, "in a trial": prepared} {
+		if err == nil {
+			t.Errorf("%s it was accepted", when)
+			continue
+		}
+		for _, w := range want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s %q is not in: %v", when, w, err)
+			}
 		}
 	}
 }
