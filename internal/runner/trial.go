@@ -195,7 +195,7 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 			return err
 		}
 		t.child = child
-		err = t.ready(ctx, child, addr, r.scenario.WSS(t.target.Target), time.Minute)
+		err = t.ready(ctx, child, t.instance.Addrs[0], r.scenario.WSS(t.target.Target), time.Minute)
 		if err == nil {
 			err = t.settled(ctx)
 		}

@@ -39,7 +39,7 @@ func Place(site targets.Site) (targets.Site, error) {
 
 var (
 	plainPath    = regexp.MustCompile(`^[\p{L}\p{N}_./+,@:=~-]+$`)
-	quotablePath = regexp.MustCompile(`^[^"\\$\pC]+$`)
+	quotablePath = regexp.MustCompile(`^[^"\\\pC]+$`)
 )
 
 // Environment is what a user's own configuration file can learn of the trial: its
