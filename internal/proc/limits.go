@@ -22,8 +22,10 @@ type ResourceLimits struct {
 	// what its children get; Go has raised its own to NofileHard since.
 	NofileSoft uint64
 	NofileHard uint64
-	Nproc      uint64 // processes and threads of this user; root is not held to it
-	PidMax     int64  // sysctl kernel.pid_max
+	// Nproc is the limit of processes and threads of this user, and UserTasks how many
+	// there are now, this process's own included; root is not held to it.
+	Nproc, UserTasks uint64
+	PidMax           int64 // sysctl kernel.pid_max
 	// CgroupPidsMax is a pids.max (systemd's TasksMax), and CgroupPids how many
 	// processes and threads are there now: of this process's cgroup and those above
 	// it the one that leaves least; -1 and 0 when none is set.
@@ -44,7 +46,11 @@ func Limits() (ResourceLimits, error) {
 	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &nproc); err != nil {
 		return l, fmt.Errorf("read RLIMIT_NPROC: %w", err)
 	}
-	l.Nproc = nproc.Cur
+	if l.Nproc = nproc.Cur; l.Nproc != Unlimited {
+		if l.UserTasks, err = userTasks(os.Getuid()); err != nil {
+			return l, err
+		}
+	}
 	text, err := os.ReadFile("/proc/sys/kernel/pid_max")
 	if err != nil {
 		return l, fmt.Errorf("read kernel.pid_max: %w", err)
@@ -59,6 +65,24 @@ func Limits() (ResourceLimits, error) {
 	l.CgroupPidsMax, l.CgroupPids = cgroupLimit(string(groups), pidsController, os.ReadFile)
 	l.CgroupMemoryMax, l.CgroupMemory = cgroupLimit(string(groups), memoryController, os.ReadFile)
 	return l, nil
+}
+
+// userTasks counts the threads of all processes with this real user id, which is what
+// the kernel holds against RLIMIT_NPROC.
+func userTasks(uid int) (tasks uint64, err error) {
+	var r reader
+	all, err := everyone(&r)
+	if err != nil {
+		return 0, fmt.Errorf("count the threads of user %d: %w", uid, err)
+	}
+	mine := []byte("\nUid:\t" + strconv.Itoa(uid) + "\t")
+	for i := range all {
+		status, err := r.read(procPath(all[i].pid, "status"), 4096)
+		if err == nil && bytes.Contains(status, mine) { // else it has ended since
+			tasks += uint64(all[i].threads)
+		}
+	}
+	return tasks, nil
 }
 
 // inheritedNofile tells the limit of open files that this process was started

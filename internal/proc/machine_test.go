@@ -91,6 +91,26 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// The kernel holds what a user runs already against RLIMIT_NPROC.
+func TestUserTasks(t *testing.T) {
+	before, err := userTasks(os.Getuid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Go may have begun a thread since.
+	if before < uint64(len(own))-1 {
+		t.Errorf("%d tasks of the user, of which %d are this process's", before, len(own))
+	}
+	const nobody = 1<<31 - 2
+	if n, err := userTasks(nobody); err != nil || n != 0 {
+		t.Errorf("%d tasks of a user that is not there (%v)", n, err)
+	}
+}
+
 func TestFreePort(t *testing.T) {
 	low, _, err := portRange()
 	if err != nil {

@@ -163,7 +163,9 @@ func (d *demand) processes(when string, target uint64) {
 			"raise pids.max of the control group, such as by `systemctl set-property UNIT TasksMax=%d`", roundUp(tasks+uint64(d.limits.CgroupPids)))
 	}
 	if !d.root { // RLIMIT_NPROC does not hold root
-		limit("ulimit -u", d.limits.Nproc, "raise it with `ulimit -u %d` (as root, or by LimitNPROC= of the service)", roundUp(tasks))
+		most, running := d.limits.Nproc, d.limits.UserTasks
+		limit(fmt.Sprintf("ulimit -u %d, less the %d that this user runs already", most, running), max(most, running+1)-running,
+			"raise it with `ulimit -u %d` (as root, or by LimitNPROC= of the service)", roundUp(tasks+running))
 	}
 	limit("kernel.threads-max", d.number("kernel.threads-max"), "raise it with `sysctl -w kernel.threads-max=%d`", roundUp(tasks))
 	limit("kernel.pid_max", uint64(max(d.limits.PidMax, 0)), "raise it with `sysctl -w kernel.pid_max=%d`", roundUp(tasks))

@@ -114,12 +114,25 @@ func TestPreflightSaysItOnce(t *testing.T) {
 
 // `ulimit -u` holds everybody but root.
 func TestUserLimitOfProcesses(t *testing.T) {
-	d := demand{limits: proc.ResourceLimits{Nproc: 100, CgroupPidsMax: -1}, tasks: 90}
+	d := demand{limits: proc.ResourceLimits{Nproc: 200, UserTasks: 60, CgroupPidsMax: -1}, tasks: 90}
 	d.processes("with target x", 60)
-	if len(d.short) != 1 || !strings.Contains(d.short[0].String(), "with target x (ulimit -u): 150 needed, the limit is 100; raise it with `ulimit -u 1024`") {
+	if len(d.short) != 1 || !strings.Contains(d.short[0].String(), "with target x (ulimit -u 200, less the 60 that this user runs already): "+
+		"150 needed, the limit is 140; raise it with `ulimit -u 1024`") {
 		t.Errorf("%v", d.short)
 	}
-	d.short, d.root = nil, true
+	d.short, d.limits.UserTasks = nil, 50
+	if d.processes("with target x", 60); len(d.short) != 0 {
+		t.Errorf("just enough: %v", d.short)
+	}
+	d.short, d.limits.UserTasks = nil, 500 // of another session, whose limit is higher
+	if d.processes("with target x", 60); len(d.short) != 1 || d.short[0].Have != 1 {
+		t.Errorf("none left: %v", d.short)
+	}
+	d.short, d.limits.Nproc = nil, proc.Unlimited
+	if d.processes("with target x", 60); len(d.short) != 0 {
+		t.Errorf("no limit: %v", d.short)
+	}
+	d.short, d.root, d.limits.Nproc = nil, true, 100
 	if d.processes("with target x", 60); len(d.short) != 0 {
 		t.Errorf("root: %v", d.short)
 	}
