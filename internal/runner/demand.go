@@ -63,6 +63,10 @@ func (d *demand) descriptors(what string, need, have uint64, fatal bool, more st
 	d.need(what, need, have, fatal, "raise it with `ulimit -n %d` (as root, or by LimitNOFILE= of the service)%s", roundUp(need), more)
 }
 
+// ownNofile is the remedy for a limit that the scenario sets on its target, which is
+// what it wants to measure.
+const ownNofile = "the scenario sets it; where that is not what it measures, write `nofile: %d` at the target"
+
 // generator is agents and backends, which are the same for every target, and the guard.
 func (d *demand) generator(workers int) {
 	d.descriptors("descriptors of each agent", perProcess(d.open, d.spread.agents), d.limits.NofileHard, true,
@@ -96,8 +100,12 @@ func (d *demand) tunnel(t *chosen) {
 		tunnels = min(tunnels, m)
 	}
 	processes := max(t.Tunnel.Processes, 1)
-	// A limit that the scenario sets is what it wants to measure.
-	d.descriptors("descriptors of target "+t.Name+" (two a tunnel)", perProcess(2*tunnels, processes), have, !own, "")
+	what, files := "descriptors of target "+t.Name+" (two a tunnel)", perProcess(2*tunnels, processes)
+	if own {
+		d.need(what, files, have, false, ownNofile, files)
+	} else {
+		d.descriptors(what, files, have, true, "")
+	}
 	d.files, d.bytes = max(d.files, 2*tunnels), max(d.bytes, 2*d.open*socketBytes)
 	d.both = max(d.both, d.open+tunnels)
 	d.ports("clients and target", d.open, d.sources(), 1, true)
@@ -122,8 +130,11 @@ func (d *demand) apache(t *chosen) {
 		have = t.Nofile.Soft
 	}
 	files := uint64(20 + 3*threads)
-	d.need("descriptors of a child of target "+t.Name, files, have, !own,
-		"raise it with `ulimit -n %d`, or lower threads_per_child", roundUp(files))
+	if what := "descriptors of a child of target " + t.Name; own {
+		d.need(what, files, have, false, ownNofile, files)
+	} else {
+		d.need(what, files, have, true, "raise it with `ulimit -n %d`, or lower threads_per_child", roundUp(files))
+	}
 	d.processes("with target "+t.Name, uint64(shape.Workers)+uint64(shape.Workers/threads)*3)
 	tunnels := min(d.open, uint64(shape.Workers))
 	d.files = max(d.files, 2*tunnels+files)

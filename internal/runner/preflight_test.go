@@ -52,6 +52,7 @@ func TestPreflightNamesWhatIsShort(t *testing.T) {
 		"agents' files":   {plenty(5000, direct), func(r *run) { r.limits.NofileHard = 1024 }, []string{"descriptors of each agent: 5064", "1024", "ulimit -n 8192"}, true},
 		"tunnel's files":  {plenty(700, tunnel), func(r *run) { r.limits.NofileHard = 1024 }, []string{"descriptors of target tunnel (two a tunnel): 1464", "1024", "ulimit -n 2048"}, true},
 		"a child's files": {plenty(100, event), func(r *run) { r.limits.NofileSoft = 256 }, []string{"descriptors of a child of target event: 320", "256"}, true},
+		"a target's own":  {plenty(700, scenarios.Target{Name: "few", Tunnel: &scenarios.Tunnel{}, Nofile: scenarios.Nofile{Soft: 256, Hard: 256}}), nil, []string{"descriptors of target few (two a tunnel): 1464 needed, the limit is 256; the scenario sets it", "`nofile: 1464` at the target"}, false},
 		// 256 workers of prefork with three more each, an agent, a backend and the guard.
 		"pids":              {plenty(100, prefork), func(r *run) { r.limits.CgroupPidsMax = 500 }, []string{"processes and threads with target prefork (pids.max 500 of the control group, less the 0 in it): 1060", "500", "TasksMax=2048"}, true},
 		"pids in use":       {plenty(100, direct), func(r *run) { r.limits.CgroupPidsMax, r.limits.CgroupPids = 500, 470 }, []string{"processes and threads without a target", "the 470 in it): 36", "is 30;"}, true},
