@@ -275,6 +275,23 @@ func TestTwoAgents(t *testing.T) {
 	}
 }
 
+// Every end of a tunnel is an event, also of those that no step closes.
+func TestEndsAreEvents(t *testing.T) {
+	r := start(t, strings.Replace(small, "close: {}", "close: {connections: 20}", 1), "--targets", "tunnel")
+	r.passed(time.Minute)
+	d := r.records()
+	checkSmall(t, &d.Trials[0], 50, 400)
+	ends := map[string]int64{}
+	for _, e := range d.Events {
+		if e.Kind == "closure" {
+			ends[e.Step+" "+e.Class] += e.Count
+		}
+	}
+	if len(ends) != 2 || ends["4 closed_by_us"] != 20 || ends[" closed_by_us"] != 30 {
+		t.Errorf("%v; want 20 in step 4 and 30 after it", ends)
+	}
+}
+
 // Several backends share what is opened, whoever dials them.
 func TestTwoBackends(t *testing.T) {
 	r := start(t, small+"backend: {instances: 2}\n", "--targets", "direct,tunnel")

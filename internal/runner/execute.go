@@ -220,10 +220,11 @@ func (t *trial) second(g *gathering, k int64, s *second) error {
 		now.outstanding += a.outstanding
 	}
 	t.sampler.load(now, s.rec.Counts)
+	at := time.Unix(0, g.tally.start+k*int64(time.Second))
+	t.ends(at, g.tally.plan.ID, &s.rec.Counts) // also what ends when no step runs any more
 	if g.tally.kind == "" {
 		return nil
 	}
-	at := time.Unix(0, g.tally.start+k*int64(time.Second))
 	for _, m := range loadgen.Metrics() {
 		if h := s.rec.Histogram(m); h != nil {
 			if err := t.run.dir.Interval(t.tag(g.tally.plan.ID, m), at, s.length, h); err != nil {
@@ -231,7 +232,6 @@ func (t *trial) second(g *gathering, k int64, s *second) error {
 			}
 		}
 	}
-	t.ends(at, g.tally.plan.ID, &s.rec.Counts)
 	t.run.status(func(st *Status) { t.show(st, now, s, &g.tally.sum) })
 	return nil
 }
