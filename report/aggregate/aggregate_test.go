@@ -112,4 +112,12 @@ func TestTargets(t *testing.T) {
 	if y := Yardstick(Targets(d)); len(y) != 1 || y[0].Target != "b" {
 		t.Errorf("the yardstick is of kind tunnel, whatever its name: %+v", y)
 	}
+	d.Run.Targets[0].Config = "wsgauge tunnel --listen 127.0.0.1:1 --backend 127.0.0.1:2 --inject delay=1ms\n"
+	if y := Yardstick(Targets(d)); len(y) != 0 {
+		t.Errorf("a tunnel with a delay is a yardstick: %+v", y)
+	}
+	d.Run.Targets = append(d.Run.Targets, results.TargetInfo{Name: "x", Kind: "tunnel"})
+	if y := Yardstick(Targets(d)); len(y) != 1 || y[0].Target != "x" {
+		t.Errorf("the yardstick is the one without a delay: %+v", y)
+	}
 }

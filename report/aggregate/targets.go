@@ -1,6 +1,10 @@
 package aggregate
 
-import "wsgauge/results"
+import (
+	"strings"
+
+	"wsgauge/results"
+)
 
 // Target is a target of the run and its trials, in the order of blocks.
 type Target struct {
@@ -47,11 +51,13 @@ func (t Target) Valid() int {
 }
 
 // Yardstick returns the trials of the reference tunnel, the target of kind
-// "tunnel"; of several, the one of that name, or else the first.
+// "tunnel"; of several, the one of that name, or else the first. One that does badly
+// on purpose is none.
 func Yardstick(targets []Target) []*results.Trial {
 	var found []*results.Trial
 	for _, t := range targets {
-		if t.Info != nil && t.Info.Kind != "tunnel" || t.Info == nil && t.Name != "tunnel" {
+		if t.Info != nil && (t.Info.Kind != "tunnel" || strings.Contains(t.Info.Config, " --inject ")) ||
+			t.Info == nil && t.Name != "tunnel" {
 			continue
 		}
 		if t.Name == "tunnel" {
