@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,18 +89,38 @@ func (p *progress) TrialDone(t runner.TrialSummary) {
 	p.record(t.Record)
 	line := fmt.Sprintf("[%d/%d] block %d  %-10s  %5d opened  %7d answered  %d failures",
 		t.Trial, t.Trials, t.Block, t.Target, t.Opened, t.Answered, t.Failures)
-	if t.P50 > 0 {
-		line += fmt.Sprintf("  p50 %s  p99 %s", short(t.P50), short(t.P99))
-	}
-	line += fmt.Sprintf("  (%.1f s)", t.Took.Seconds())
-	fmt.Fprintln(p.out, line)
+	fmt.Fprintf(p.out, "%s%s  (%.1f s)\n", line, answerTimes(t.Record.ResponseTime), t.Took.Seconds())
 	if t.Error != "" {
 		fmt.Fprintf(p.out, "        ended early: %s\n", indent(t.Error))
 		return
 	}
-	for _, why := range t.Invalid {
-		fmt.Fprintf(p.out, "        invalid: %s\n", indent(why))
+	for _, i := range t.Record.Invalid {
+		where := "invalid: "
+		if i.Step != "" {
+			where = "invalid, step " + i.Step + ": "
+		}
+		fmt.Fprintf(p.out, "        %s%s\n", where, indent(i.Reason))
 	}
+}
+
+// answerTimes are the quantiles that are known, or their lower bounds.
+func answerTimes(q *results.Quantiles) (text string) {
+	if q == nil {
+		return ""
+	}
+	for _, one := range []struct {
+		name string
+		ns   *float64
+	}{{"p50", q.P50}, {"p99", q.P99}} {
+		bound := ""
+		if slices.Contains(q.Censored, one.name) {
+			bound = "≥ "
+		}
+		if one.ns != nil {
+			text += fmt.Sprintf("  %s %s%s", one.name, bound, short(time.Duration(*one.ns)))
+		}
+	}
+	return text
 }
 
 // record hands on a trial's record, as it stands in trials.jsonl.

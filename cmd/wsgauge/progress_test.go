@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"wsgauge/internal/runner"
+	"wsgauge/results"
 )
 
 // The live line never wraps, and never loses the time that is left.
@@ -32,6 +34,30 @@ func TestLiveLine(t *testing.T) {
 		}
 		if n := utf8.RuneCountInString(got); n > max(c.columns-1, 1) {
 			t.Errorf("%d columns: the line has %d", c.columns, n)
+		}
+	}
+}
+
+// A trial's line has the quantiles that its record has, and says which step is invalid.
+func TestTrialLine(t *testing.T) {
+	p50, p99 := 142e3, 5e9
+	for _, c := range []struct {
+		times   *results.Quantiles
+		invalid []results.Invalid
+		want    string
+	}{
+		{nil, nil, "  (2.0 s)\n"},
+		{&results.Quantiles{Count: 23, Max: 1e6}, nil, "  (2.0 s)\n"},
+		{&results.Quantiles{Count: 100, P50: &p50}, nil, "  p50 142 µs  (2.0 s)\n"},
+		{&results.Quantiles{Count: 9000, P50: &p50, P99: &p99, Censored: []string{"p99"}}, nil, "  p50 142 µs  p99 ≥ 5 s  (2.0 s)\n"},
+		{nil, []results.Invalid{{Reason: "late", Step: "load"}, {Reason: "the clock"}},
+			"  (2.0 s)\n        invalid, step load: late\n        invalid: the clock\n"},
+	} {
+		var out bytes.Buffer
+		newProgress(&out).TrialDone(runner.TrialSummary{Trial: 1, Trials: 2, Block: 1, Target: "direct", Opened: 3, Answered: 4, Took: 2 * time.Second,
+			Record: &results.Trial{Figures: results.Figures{ResponseTime: c.times}, Invalid: c.invalid}})
+		if want := "[1/2] block 1  direct          3 opened        4 answered  0 failures" + c.want; out.String() != want {
+			t.Errorf("got  %q\nwant %q", out.String(), want)
 		}
 	}
 }

@@ -40,8 +40,6 @@ type TrialSummary struct {
 	Opened        int64
 	Answered      int64
 	Failures      int64
-	P50, P99      time.Duration // 0: none
-	Invalid       []string
 	Error         string
 	Record        *results.Trial // as it was written; not to be changed
 }

@@ -18,7 +18,6 @@ import (
 	"wsgauge/internal/bus"
 	"wsgauge/internal/evloop"
 	"wsgauge/internal/proc"
-	"wsgauge/loadgen"
 	"wsgauge/results"
 	"wsgauge/scenarios"
 	"wsgauge/targets"
@@ -389,12 +388,6 @@ func (r *run) trialDone(t *trial) {
 		Error: t.record.Error, Record: &t.record}
 	for _, n := range t.record.Failures {
 		s.Failures += n
-	}
-	if h := t.sum.Histogram(loadgen.ResponseTime); h != nil {
-		s.P50, s.P99 = time.Duration(h.ValueAtQuantile(50)), time.Duration(h.ValueAtQuantile(99))
-	}
-	for _, i := range t.record.Invalid {
-		s.Invalid = append(s.Invalid, i.Reason)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
