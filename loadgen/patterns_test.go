@@ -68,6 +68,27 @@ func TestPush(t *testing.T) {
 	}
 }
 
+// Workers without a connection of their own end the step as the others do.
+func TestFewerConnectionsThanWorkers(t *testing.T) {
+	t.Parallel()
+	addr := echoServer(t)
+	for name, change := range map[string]func(*SendPlan){
+		"rate":   nil,
+		"every":  func(p *SendPlan) { p.Rate, p.Every = 0, 10*time.Millisecond },
+		"closed": func(p *SendPlan) { p.Rate, p.Closed = 0, true },
+		"push":   func(p *SendPlan) { p.Rate, p.Pattern = 100, "push" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRig(t, 2, 2, addr)
+			r.connect(1)
+			if n := r.send(1, change).Counts; n.Sent < 20 || n.Answered+n.Delivered != n.Sent || len(n.Failures) != 0 {
+				t.Errorf("%+v", n)
+			}
+		})
+	}
+}
+
 // Agents get what one would have got.
 func TestPushIsTheSameOverAgents(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,11 @@ func (s *sending) startPush(members []uint32) {
 		s.orders = append(s.orders, s.push(number, i, len(members)))
 	}
 	s.asked = true
+	if len(s.asking) == 0 { // all are others'
+		s.sentAll = true
+		s.worker.loop.Arm(&s.timer, max(s.finish, evloop.Now()))
+		return
+	}
 	s.worker.loop.Arm(&s.timer, evloop.Now())
 }
 
