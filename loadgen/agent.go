@@ -13,8 +13,16 @@ import (
 // Command is what the controller sends an agent: exactly one of its fields.
 type Command struct {
 	Assign *Assignment `json:"assign,omitempty"`
-	Step   *StepPlan   `json:"step,omitempty"`
-	Quit   bool        `json:"quit,omitempty"`
+	// Step may come while others run, when the groups that they touch are disjoint. A
+	// step with an empty group touches all of them, an http step none.
+	Step *StepPlan `json:"step,omitempty"`
+	// Halt is the serial of a connect step that is to begin no more attempts; those in
+	// flight are decided. That of a step which is over already is passed over.
+	Halt int `json:"halt,omitempty"`
+	// Cancel is the serial of a step that is to end early, with its report; what is
+	// under way has a moment to arrive. That of a step which is over is passed over.
+	Cancel int  `json:"cancel,omitempty"`
+	Quit   bool `json:"quit,omitempty"`
 }
 
 // Message is what an agent sends the controller.
@@ -24,6 +32,9 @@ type Message struct {
 	Ready    bool            `json:"ready,omitempty"` // the assignment was taken
 	Interval *IntervalReport `json:"interval,omitempty"`
 	Step     *StepReport     `json:"step,omitempty"`
+	// Failed is the serial of a step with [ConnectPlan].UntilFailure of which the first
+	// failure has just been counted here. It is said once a step.
+	Failed int    `json:"failed,omitempty"`
 	Error    string          `json:"error,omitempty"` // the agent cannot go on
 }
 

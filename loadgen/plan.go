@@ -54,6 +54,7 @@ type StepPlan struct {
 	Send    *SendPlan    `json:"send,omitempty"`
 	Hold    *HoldPlan    `json:"hold,omitempty"`
 	Close   *ClosePlan   `json:"close,omitempty"`
+	HTTP    *HTTPPlan    `json:"http,omitempty"` // touches no group
 }
 
 // ConnectPlan opens connections First … First+Count-1 of the group, number k at
@@ -72,6 +73,13 @@ type ConnectPlan struct {
 	Seed      uint64         `json:"seed"` // of the delays
 	Lifetime  time.Duration  `json:"lifetime,omitempty"`
 	Reconnect *ReconnectPlan `json:"reconnect,omitempty"`
+
+	// UntilFailure ends the attempts of a worker at its own first failure, which the
+	// agent tells at once ([Message].Failed); those in flight are still decided.
+	UntilFailure bool `json:"until_failure,omitempty"`
+	// Behave is how the client offends against the protocol: see [Behaviours];
+	// empty: not at all.
+	Behave string `json:"behave,omitempty"`
 }
 
 // ReconnectPlan is when a connection dials again that the other side has ended.
@@ -146,6 +154,26 @@ type ClosePlan struct {
 	Timeout time.Duration `json:"timeout"`
 }
 
+// HTTPPlan sends ordinary GET requests by a schedule of its own (open loop), over
+// connections of its own that belong to no group. Request n of the schedule belongs to
+// agent n mod Agents, and there to worker (n / Agents) mod Workers.
+type HTTPPlan struct {
+	Seed     uint64            `json:"seed"`
+	Rate     float64           `json:"rate"` // requests a second, of all agents together
+	Arrivals string            `json:"arrivals"`
+	Warmup   time.Duration     `json:"warmup"` // before the window; not counted
+	For      time.Duration     `json:"for"`    // the window
+	Drain    time.Duration     `json:"drain"`  // longest wait for answers after it
+	Path     string            `json:"path"`   // empty: /
+	Headers  map[string]string `json:"headers,omitempty"`
+	// Connections is how many there are at most, at all agents; each worker has one
+	// at least. A request that is due waits for one that is free.
+	Connections int           `json:"connections"`
+	Timeout     time.Duration `json:"timeout"`            // of a request, from its dial or first attempt
+	NewEach     bool          `json:"new_each,omitempty"` // a connection for each request
+	TLS         TLSOptions    `json:"tls,omitzero"`
+}
+
 // Counts are what happened, as plain sums that add up over agents.
 type Counts struct {
 	Attempted     int64            `json:"attempted"`
@@ -167,6 +195,11 @@ type Counts struct {
 	// to its end, and ToReceivers of Delivered what went to them.
 	Receivers   int64 `json:"receivers,omitempty"`
 	ToReceivers int64 `json:"to_receivers,omitempty"`
+	// Requests of http steps, of the window: sent, answered with a whole response, and
+	// responses by status code.
+	HTTPSent     int64            `json:"http_sent,omitempty"`
+	HTTPAnswered int64            `json:"http_answered,omitempty"`
+	HTTPStatus   map[string]int64 `json:"http_status,omitempty"`
 	// OnTime counts first attempts within 1% of the window of their intended time.
 	OnTime int64 `json:"on_time"`
 }

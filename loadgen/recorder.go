@@ -199,11 +199,15 @@ func (c *Counts) Merge(o *Counts) {
 	addAll(&c.Failures, o.Failures)
 	addAll(&c.Closures, o.Closures)
 	addAll(&c.TLS, o.TLS)
+	c.HTTPSent += o.HTTPSent
+	c.HTTPAnswered += o.HTTPAnswered
+	addAll(&c.HTTPStatus, o.HTTPStatus)
 }
 
 // Clone returns a copy that shares no map.
 func (c Counts) Clone() Counts {
 	c.NotSent, c.Failures, c.Closures, c.TLS = maps.Clone(c.NotSent), maps.Clone(c.Failures), maps.Clone(c.Closures), maps.Clone(c.TLS)
+	c.HTTPStatus = maps.Clone(c.HTTPStatus)
 	return c
 }
 
