@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -35,14 +34,17 @@ type Message struct {
 	// Failed is the serial of a step with [ConnectPlan].UntilFailure of which the first
 	// failure has just been counted here. It is said once a step.
 	Failed int    `json:"failed,omitempty"`
-	Error    string          `json:"error,omitempty"` // the agent cannot go on
+	Error  string `json:"error,omitempty"` // the agent cannot go on
 }
 
 // intervalLength is how often an agent reports while a step runs.
 const intervalLength = time.Second
 
-// Agent is the body of an agent process: it takes commands one after another and
-// answers through Send.
+// stepsAtOnce bounds the steps that run at the same time, and with them what their
+// parts may tell the agent before it listens.
+const stepsAtOnce = 64
+
+// Agent is the body of an agent process: it takes commands and answers through Send.
 type Agent struct {
 	Send func(Message) error
 
@@ -51,37 +53,64 @@ type Agent struct {
 	ended      sync.WaitGroup
 	errs       chan error
 	spares     []*Recorder // one for each worker, empty
+	steps      []*execution
+	told       chan note
+	leaving    bool // told to quit
+	closing    bool // … and the connections are being closed
 }
 
-// errQuit says that an agent was told to quit while a step ran.
-var errQuit = errors.New("told to quit")
-
 // Run serves commands until Quit, the end of ctx or of the channel, and closes
-// every connection before it returns. A Quit in the middle of a step ends it early:
-// what happened in it is reported, with the closing of its connections, within two
+// every connection before it returns. A Quit in the middle of steps ends them early:
+// what happened in them is reported, with the closing of the connections, within two
 // seconds.
 func (a *Agent) Run(ctx context.Context, commands <-chan Command) error {
 	defer a.stop()
-	for {
+	err := a.serve(ctx, commands)
+	if err == nil || ctx.Err() != nil && len(a.steps) == 0 {
+		return err
+	}
+	return errors.Join(err, a.Send(Message{Agent: a.assignment.Agent, Error: err.Error()}))
+}
+
+func (a *Agent) serve(ctx context.Context, commands <-chan Command) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for !a.leaving || len(a.steps) > 0 {
+		timer.Reset(a.untilDue())
+		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case err = <-a.errs:
+			err = a.naming(err)
 		case c, more := <-commands:
 			if !more || c.Quit {
-				return nil
+				commands = nil // none comes after it
+				err = a.quit()
+			} else {
+				err = a.do(c)
 			}
-			err := a.do(ctx, c, commands)
-			if errors.Is(err, errQuit) {
-				return nil
-			}
-			if err != nil {
-				return errors.Join(err, a.Send(Message{Agent: a.assignment.Agent, Error: err.Error()}))
-			}
+		case n := <-a.told:
+			err = a.take(n)
+		case <-timer.C:
+			err = a.due(time.Now())
+		}
+		if err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-func (a *Agent) do(ctx context.Context, c Command, commands <-chan Command) error {
+// naming says which steps an error has come into.
+func (a *Agent) naming(err error) error {
+	for _, e := range a.steps {
+		err = fmt.Errorf("step %s: %w", e.plan.ID, err)
+	}
+	return err
+}
+
+func (a *Agent) do(c Command) error {
 	switch {
 	case c.Assign != nil:
 		if err := a.assign(*c.Assign); err != nil {
@@ -89,10 +118,11 @@ func (a *Agent) do(ctx context.Context, c Command, commands <-chan Command) erro
 		}
 		return a.Send(Message{Agent: a.assignment.Agent, Ready: true})
 	case c.Step != nil:
-		if len(a.workers) == 0 {
-			return errors.New("agent: a step came before the assignment")
-		}
-		return a.step(ctx, c.Step, commands)
+		return a.begin(c.Step)
+	case c.Halt != 0:
+		return a.halt(c.Halt)
+	case c.Cancel != 0:
+		return a.cancel(c.Cancel)
 	}
 	return errors.New("agent: an empty command")
 }
@@ -106,6 +136,7 @@ func (a *Agent) assign(as Assignment) error {
 	}
 	a.assignment = as
 	a.errs = make(chan error, as.Workers)
+	a.told = make(chan note, stepsAtOnce*notesAPart*as.Workers)
 	for i := range as.Workers {
 		w, err := newWorker(as, i)
 		if err != nil {
@@ -139,105 +170,6 @@ func (a *Agent) stop() {
 	}
 }
 
-// execution is a step that runs.
-type execution struct {
-	agent     *Agent
-	plan      *StepPlan
-	report    *StepReport
-	finished  chan struct{} // a worker's part is over
-	left      int           // workers whose part is not
-	from      int64         // start of the interval that is not reported yet
-	departure *departure    // nil: it is to run to its end
-}
-
-func (e *execution) done() { e.finished <- struct{}{} }
-
-// step runs one step on all workers and reports once an interval and at the end.
-func (a *Agent) step(ctx context.Context, p *StepPlan, commands <-chan Command) error {
-	e := &execution{agent: a, plan: p, from: p.StartAt, left: len(a.workers), finished: make(chan struct{}, len(a.workers)),
-		report: &StepReport{Agent: a.assignment.Agent, Serial: p.Serial, StartedAt: p.StartAt, Open: map[string]Set{}}}
-	failed := make(chan error, len(a.workers))
-	err := e.eachWorker(func(w *worker) {
-		if err := w.begin(p, e.done); err != nil {
-			failed <- err
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if err := e.run(ctx, commands, failed); err != nil {
-		return err
-	}
-	e.report.EndedAt = max(time.Now().UnixNano(), p.StartAt)
-	if err := a.interval(p, e.from, max(e.report.EndedAt, e.from+1)); err != nil {
-		return err
-	}
-	if p.Connect != nil {
-		// What opening took is not needed any more. Collected now, it is neither in
-		// the way of what is measured next nor counted as memory of idle connections.
-		debug.FreeOSMemory()
-	}
-	if err := a.report(e.report); err != nil {
-		return err
-	}
-	if e.departure != nil {
-		return errQuit
-	}
-	return nil
-}
-
-// run waits for the end of a step that has begun.
-func (e *execution) run(ctx context.Context, commands <-chan Command, failed <-chan error) error {
-	a, p := e.agent, e.plan
-	tick := time.NewTimer(a.untilNext(e.from))
-	defer tick.Stop()
-	var limit <-chan time.Time
-	for {
-		if e.left == 0 {
-			if e.departure == nil || e.departure.closing {
-				return nil
-			}
-			if err := e.closeAll(); err != nil {
-				return err
-			}
-		}
-		if e.departure != nil {
-			limit = e.departure.limit
-		}
-		var err error
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-failed:
-			return fmt.Errorf("step %s: %w", p.ID, err)
-		case err := <-a.errs:
-			return fmt.Errorf("step %s: %w", p.ID, err)
-		case c, more := <-commands:
-			if more && !c.Quit {
-				return fmt.Errorf("step %s: a command came before its end", p.ID)
-			}
-			commands = nil // none comes after it
-			err = e.abandon()
-		case <-limit:
-			err = e.cutOff()
-		case <-e.finished:
-			e.left--
-		case <-tick.C:
-			to := e.from + int64(intervalLength)
-			err = a.interval(p, e.from, to)
-			e.from = to
-			tick.Reset(a.untilNext(e.from))
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (a *Agent) untilNext(from int64) time.Duration {
-	return time.Until(time.Unix(0, from).Add(intervalLength))
-}
-
 // on runs f on a worker's thread and waits for it.
 func (a *Agent) on(w *worker, f func()) error {
 	done := make(chan struct{})
@@ -252,49 +184,14 @@ func (a *Agent) on(w *worker, f func()) error {
 	}
 }
 
-// interval takes what the workers have recorded and reports it. A worker goes on
-// with an empty recorder at once.
-func (a *Agent) interval(p *StepPlan, from, to int64) error {
-	report := &IntervalReport{Agent: a.assignment.Agent, Serial: p.Serial, At: from, Seconds: float64(to-from) / 1e9}
-	for i, w := range a.workers {
-		var broken error
-		if err := a.on(w, func() {
-			a.spares[i], w.rec = w.rec, a.spares[i]
-			report.Open += w.opened
-			report.Outstanding += w.outstanding
-			broken = w.err
-		}); err != nil {
-			return err
-		}
-		if broken != nil {
-			return fmt.Errorf("worker %d: %w", w.index, broken)
-		}
-	}
-	sum := a.spares[0]
-	for _, taken := range a.spares[1:] {
-		sum.Merge(taken)
-	}
-	report.Hist, report.Counts = sum.encode(), sum.Counts
-	report.Clamped, report.Censored = byMetric(sum.clamped), byMetric(sum.censored)
-	err := a.Send(Message{Agent: a.assignment.Agent, Interval: report})
-	for _, taken := range a.spares {
-		taken.Reset()
-	}
-	return err
-}
-
-func (a *Agent) report(r *StepReport) error {
+// onEach runs f on every worker's thread, one after another.
+func (a *Agent) onEach(f func(*worker)) error {
 	for _, w := range a.workers {
-		if err := a.on(w, func() {
-			for name, g := range w.groups {
-				r.Open[name] = Union(r.Open[name], g.open())
-			}
-			r.Peak += w.peak
-		}); err != nil {
+		if err := a.on(w, func() { f(w) }); err != nil {
 			return err
 		}
 	}
-	return a.Send(Message{Agent: r.Agent, Step: r})
+	return nil
 }
 
 // Union returns the numbers that are in any of the sets.

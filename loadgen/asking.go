@@ -74,26 +74,26 @@ func (c *conn) told(payload []byte) {
 		return // of an order that is over
 	case c.ask.stopping:
 		if answer.Round > 0 {
-			w.rec.Record(Ping, answer.Round)
+			c.rec().Record(Ping, answer.Round)
 		}
 		c.ask = nil
-		if w.holding != nil {
-			w.holding.stopped()
+		if h := c.group.step.holding; h != nil {
+			h.stopped()
 		}
 		return
 	}
 	if !c.ask.acked {
 		c.ask.acked = true
 		c.ask.shared = answer.Clock != "" && answer.Clock == w.clock
-		if w.joining != nil {
-			w.joining.joined()
+		if j := c.group.step.joining; j != nil {
+			j.joined()
 		}
 	}
 	if answer.Ended && c.ask.stream != nil {
 		c.ask.stream.skipped = answer.Skipped
 		c.ask.stream.end()
 		c.ask = nil
-		w.tryDrained()
+		c.group.step.tryDrained()
 	}
 }
 
@@ -114,15 +114,15 @@ func (c *conn) cameBack(payload []byte) bool {
 // not known what that does now: the order is taken back, and is over for this connection.
 func (c *conn) damaged() {
 	w, a := c.worker, c.ask
-	w.rec.Fail("corrupt")
-	w.rec.Counts.Corrupt++
+	c.rec().Fail("corrupt")
+	c.rec().Counts.Corrupt++
 	if a == nil || a.acked || a.stopping {
 		return
 	}
 	c.unasked()
 	c.ask = a
 	w.unask(c)
-	w.tryDrained()
+	c.group.step.tryDrained()
 }
 
 // unasked is told that the connection has left the open ones.
@@ -132,10 +132,10 @@ func (c *conn) unasked() {
 		return
 	}
 	c.ask = nil
-	if j := c.worker.joining; j != nil && !a.acked && !a.stopping {
+	if j := c.group.step.joining; j != nil && !a.acked && !a.stopping {
 		j.joined()
 	}
-	if s := c.worker.sending; s != nil && !a.stopping {
+	if s := c.group.step.sending; s != nil && !a.stopping {
 		if a.stream != nil {
 			a.stream.gone = evloop.Now()
 			a.stream.end()
@@ -164,7 +164,7 @@ func (c *conn) unanswerable(a *assembly) bool {
 
 // listens tells whether messages of the window come to c without its asking for each.
 func (c *conn) listens(now int64) bool {
-	s := c.worker.sending
+	s := c.group.step.sending
 	return c.ask != nil && s != nil && s.asked && s.group == c.group && now >= s.window && now < s.finish
 }
 
@@ -185,6 +185,6 @@ func (c *conn) pinged(payload []byte) {
 		return
 	}
 	if round := int64(binary.LittleEndian.Uint64(payload[16:])); round > 0 {
-		c.worker.rec.Record(Ping, round)
+		c.rec().Record(Ping, round)
 	}
 }

@@ -26,8 +26,8 @@ func (c *conn) delivered(a *assembly) {
 	w := c.worker
 	id, known := a.origin()
 	if !known {
-		w.rec.Fail("corrupt")
-		w.rec.Counts.Corrupt++
+		c.rec().Fail("corrupt")
+		c.rec().Counts.Corrupt++
 		return
 	}
 	due := id.intended &^ inWindow // 0 where the sender's clock is not the backend's
@@ -35,23 +35,23 @@ func (c *conn) delivered(a *assembly) {
 		return
 	}
 	c.ask.got++
-	if w.sending != nil && w.sending.group == c.group {
-		w.sending.gathered++
+	if s := c.group.step.sending; s != nil && s.group == c.group {
+		s.gathered++
 	}
-	w.rec.Counts.Received++
-	w.rec.Counts.Delivered++
-	w.rec.Counts.BytesReceived += int64(a.length)
+	c.rec().Counts.Received++
+	c.rec().Counts.Delivered++
+	c.rec().Counts.BytesReceived += int64(a.length)
 	if due != 0 && c.ask.shared && due <= w.now {
-		w.rec.Record(ResponseTime, w.now-due)
+		c.rec().Record(ResponseTime, w.now-due)
 	}
-	w.tryDrained()
+	c.group.step.tryDrained()
 }
 
 // settleBroadcasts counts who took part to the end. What is missing there only the
 // controller can tell: it knows what all agents have sent.
 func (s *sending) settleBroadcasts() {
-	s.worker.rec.Counts.Receivers += s.receivers
-	s.worker.rec.Counts.ToReceivers += s.gathered
+	s.step.rec.Counts.Receivers += s.receivers
+	s.step.rec.Counts.ToReceivers += s.gathered
 }
 
 // Missing is how many deliveries of a broadcast did not come, by the counts of all

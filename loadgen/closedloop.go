@@ -54,7 +54,7 @@ func (s *sending) again(c *conn) {
 	size := s.sizes.Of(schedule.Uint64(s.plan.Seed, uint64(c.number)), uint64(s.turns[i]))
 	s.turns[i]++
 	if now >= s.window {
-		s.worker.rec.Counts.Scheduled++
+		s.step.rec.Counts.Scheduled++
 	}
 	s.attempt(c, now, now, size)
 }

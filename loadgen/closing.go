@@ -8,21 +8,23 @@ import (
 // closing is a close step on one worker.
 type closing struct {
 	worker  *worker
+	step    *running
 	plan    *ClosePlan
 	conns   []*conn // not begun
 	pending int     // begun, the peer's half awaited
 	timer   evloop.Timer
 }
 
-func (w *worker) startClose(p *ClosePlan, group string, start int64) {
-	s := &closing{worker: w, plan: p}
+func (r *running) startClose(p *ClosePlan, start int64) {
+	w := r.worker
+	s := &closing{worker: w, step: r, plan: p}
 	s.timer.Owner = s
-	w.closing = s
+	r.closing = s
 	w.loop.Arm(&s.timer, start) // before anything ends: the step is not over yet
 	if p.Final {
 		w.release()
 	}
-	w.each(group, func(c *conn) {
+	r.each(func(c *conn) {
 		if p.Which == nil || p.Which[c.group.name].Has(c.number) {
 			c.settle()
 			if c.inFlight() {
@@ -68,7 +70,7 @@ func (s *closing) Expire(now int64) {
 		s.worker.loop.Arm(&s.timer, now)
 		return
 	}
-	s.worker.check()
+	s.step.check()
 }
 
 func (s *closing) close(c *conn, now int64) {
@@ -84,7 +86,7 @@ func (s *closing) close(c *conn, now int64) {
 		c.end("closed_by_us")
 		return
 	case "fin":
-		w.rec.Closure("closed_by_us")
+		s.step.rec.Closure("closed_by_us")
 		s.pending++
 		c.byStep = true
 		c.leave(closingFIN)
@@ -112,7 +114,7 @@ func (c *conn) closeClean() bool {
 	if c.state != open {
 		return false
 	}
-	w.rec.Closure("closed_by_us")
+	c.rec().Closure("closed_by_us")
 	c.leave(closingClean)
 	return true
 }
@@ -125,7 +127,7 @@ func (c *conn) vanish() {
 	if err := evloop.DropInput(int(c.fd)); err != nil {
 		w.broken(err)
 	}
-	w.rec.Closure("closed_by_us")
+	c.rec().Closure("closed_by_us")
 	w.loop.Remove(int(c.fd))
 	w.vanished = append(w.vanished, int(c.fd))
 	if c.tls != nil {
@@ -148,8 +150,8 @@ func (w *worker) release() {
 }
 
 // closed is told of the end of a connection that we began to close.
-func (w *worker) closed() {
-	if w.closing != nil && w.closing.pending > 0 {
-		w.closing.pending--
+func (r *running) closed() {
+	if r.closing != nil && r.closing.pending > 0 {
+		r.closing.pending--
 	}
 }

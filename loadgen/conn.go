@@ -78,6 +78,9 @@ type message struct {
 	given    bool // its step is over: an answer no longer counts
 }
 
+// rec is where what happens to the connection is booked.
+func (c *conn) rec() *Recorder { return &c.group.step.rec }
+
 // Ready serves the socket.
 func (c *conn) Ready(ready evloop.Events) {
 	if c.state == dialing {
@@ -121,7 +124,7 @@ func (c *conn) readOnce() {
 	now := c.worker.loop.Now()
 	c.worker.now = now
 	if age >= 0 && (c.first != nil && c.first.counted || c.listens(now)) {
-		c.worker.rec.Record(ReceiveLag, age)
+		c.rec().Record(ReceiveLag, age)
 	}
 	if c.state == upgrading {
 		c.upgradeBytes(buf[:n])
@@ -160,7 +163,7 @@ func (c *conn) feed(p []byte) {
 	// connection, and may say why before it does.
 	w := c.worker
 	if c.state == open {
-		w.rec.Fail("protocol_error")
+		c.rec().Fail("protocol_error")
 		c.lost()
 	}
 	w.frame = wire.AppendClose(w.frame[:0], broken.Code, "", w.mask())
@@ -251,7 +254,7 @@ func (c *conn) write(p []byte, m *message) {
 	c.lastByte = c.worker.loop.Now()
 	if n == len(p) {
 		if m != nil {
-			c.worker.accepted(m, c.lastByte)
+			c.accepted(m, c.lastByte)
 		}
 		return
 	}
@@ -296,12 +299,11 @@ func (c *conn) peerEnded(class string) {
 
 // countPeerEnd counts the end of an open tunnel by the other side.
 func (c *conn) countPeerEnd(class string) {
-	w := c.worker
-	w.rec.Closure(class)
-	w.rec.Record(IdleBeforeClose, evloop.Now()-c.lastByte)
+	c.rec().Closure(class)
+	c.rec().Record(IdleBeforeClose, evloop.Now()-c.lastByte)
 	c.lost()
-	if w.sending != nil && w.sending.covers(c) {
-		w.rec.Fail("ended_in_send")
+	if s := c.group.step.sending; s != nil && s.covers(c) {
+		c.rec().Fail("ended_in_send")
 	}
 }
 
@@ -311,8 +313,8 @@ func (c *conn) leave(to connState) {
 	if c.state == open {
 		c.worker.opened--
 		c.unasked()
-		c.worker.lose(c)
-		c.worker.pingDone(c)
+		c.lose()
+		c.pingDone()
 		c.gathering = nil
 	}
 	c.state = to
@@ -322,7 +324,7 @@ func (c *conn) leave(to connState) {
 func (c *conn) end(class string) {
 	if c.state != ended {
 		c.shut(class)
-		c.worker.check()
+		c.group.step.check()
 	}
 }
 
@@ -330,7 +332,7 @@ func (c *conn) end(class string) {
 func (c *conn) shut(class string) {
 	w := c.worker
 	if c.state == open && class != "" {
-		w.rec.Closure(class)
+		c.rec().Closure(class)
 	}
 	wasOpen := c.state >= open
 	c.letGo()
@@ -341,7 +343,7 @@ func (c *conn) shut(class string) {
 	c.queue, c.opening = nil, nil
 	if c.byStep {
 		c.byStep = false
-		w.closed()
+		c.group.step.closed()
 	}
 	if wasOpen {
 		c.comeBack()

@@ -9,6 +9,7 @@ import (
 // was asked for, and every end is recorded as it comes.
 type holding struct {
 	worker *worker
+	step   *running
 	plan   *HoldPlan
 	left   watch
 	start  int64
@@ -29,19 +30,20 @@ type holding struct {
 // that follows they would be a figure of it.
 const pongGrace = int64(1e9)
 
-func (w *worker) startHold(p *HoldPlan, group string, start int64) {
-	h := &holding{worker: w, plan: p, left: w.watch(group), start: start, end: start + int64(p.For), stopping: -1}
+func (r *running) startHold(p *HoldPlan, group string, start int64) {
+	w := r.worker
+	h := &holding{worker: w, step: r, plan: p, left: w.watch(group), start: start, end: start + int64(p.For), stopping: -1}
 	h.timer.Owner = h
 	if p.PingEvery > 0 {
-		w.each(group, func(c *conn) {
+		r.each(func(c *conn) {
 			if c.state == open {
 				h.conns = append(h.conns, c)
 			}
 		})
 	}
-	w.holding = h
+	r.holding = h
 	h.arm()
-	w.check()
+	r.check()
 }
 
 // nextBeat spreads the heartbeats of all connections evenly over the period.
@@ -77,7 +79,7 @@ func (h *holding) Expire(now int64) {
 		}
 		h.beat++
 	}
-	if h.worker.holding != h {
+	if h.step.holding != h {
 		return // the last connection ended under its ping
 	}
 	switch {
@@ -88,7 +90,7 @@ func (h *holding) Expire(now int64) {
 		h.worker.loop.Arm(&h.timer, h.last)
 	default:
 		h.over = true
-		h.worker.check()
+		h.step.check()
 	}
 }
 
@@ -107,7 +109,7 @@ func (h *holding) answered(c *conn) {
 	h.waiting--
 	if h.waiting == 0 && h.last != 0 {
 		h.over = true
-		h.worker.check()
+		h.step.check()
 	}
 }
 
@@ -151,7 +153,7 @@ func (h *holding) expireBackend(now int64) {
 		}
 	}
 	h.over = true
-	w.check()
+	h.step.check()
 }
 
 // stopped is told of an answer to a stop.
@@ -159,7 +161,7 @@ func (h *holding) stopped() {
 	if h.stopping > 0 {
 		if h.stopping--; h.stopping == 0 {
 			h.over = true
-			h.worker.check()
+			h.step.check()
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 // backend, and it ends when all have. So no message of the broadcast comes before.
 type joining struct {
 	worker *worker
+	step   *running
 	plan   *JoinPlan
 	conns  []*conn // not begun
 	left   int     // begun, the answer awaited
@@ -19,15 +20,16 @@ type joining struct {
 // joinWait bounds the wait for the backend's answers.
 const joinWait = int64(5e9)
 
-func (w *worker) startJoin(p *JoinPlan, g *group, start int64) {
-	s := &joining{worker: w, plan: p}
+func (r *running) startJoin(p *JoinPlan, g *group, start int64) {
+	w := r.worker
+	s := &joining{worker: w, step: r, plan: p}
 	s.timer.Owner = s
 	for _, c := range g.conns {
 		if c != nil && c.state == open {
 			s.conns = append(s.conns, c)
 		}
 	}
-	w.joining = s
+	r.joining = s
 	w.loop.Arm(&s.timer, start)
 }
 
@@ -37,7 +39,7 @@ func (s *joining) done() bool { return s.over }
 func (s *joining) Expire(now int64) {
 	if len(s.conns) == 0 {
 		s.over = true
-		s.worker.check()
+		s.step.check()
 		return
 	}
 	n := min(messagesATurn, len(s.conns))

@@ -6,112 +6,151 @@ import (
 	"wsgauge/internal/evloop"
 )
 
-// How a step ends that is given up. What is on the way gets a moment to arrive, so
-// that an interruption does not look like a proxy that loses messages; then the
-// connections are closed as at the end of a trial. Both together stay below the two
-// seconds that the controller waits for the last reports.
+// How steps end that are given up, all of them since the agent was told to quit, or one
+// since it was canceled. What is on the way gets a moment to arrive, so that an
+// interruption does not look like a proxy that loses messages; when the agent quits, the
+// connections are then closed as at the end of a trial. Both together stay below the
+// two seconds that the controller waits for the last reports.
 const (
 	answersGrace = 300 * time.Millisecond // for answers and attempts under way
 	closeGrace   = 800 * time.Millisecond // for the peers' halves of the closings
 )
 
+// quit gives up all steps. Connections that none of them has are closed by the first.
+func (a *Agent) quit() error {
+	a.leaving = true
+	for i, e := range a.steps {
+		if e.report.StoppedAt == 0 {
+			e.report.StoppedAt = time.Now().UnixNano()
+		}
+		e.limit = time.Now().Add(answersGrace)
+		err := e.onParts(func(r *running) {
+			for _, g := range r.worker.groups {
+				if i == 0 && g.step == &g.between {
+					r.take(g)
+				}
+			}
+			r.abandon(evloop.Now())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cancel gives up one step. Messages and requests that were sent have as long for their
+// answers as at its planned end, since without one they would count as lost; attempts
+// and closings under way, which would count as nothing, have a moment.
+func (a *Agent) cancel(serial int) error {
+	e := a.step(serial)
+	if e == nil || e.report.StoppedAt != 0 {
+		return nil
+	}
+	e.report.StoppedAt = time.Now().UnixNano()
+	if p := e.plan; p.Connect != nil || p.Close != nil {
+		e.limit = time.Now().Add(answersGrace)
+	}
+	return e.onParts(func(r *running) { r.abandon(evloop.Now()) })
+}
+
+// closeAll closes the connections of all steps, once none of them goes on.
+func (a *Agent) closeAll() error {
+	for _, e := range a.steps {
+		if e.left > 0 {
+			return nil
+		}
+	}
+	a.closing = true
+	for _, e := range a.steps {
+		e.limit = time.Now().Add(closeGrace)
+		e.left = len(a.workers)
+		if err := e.onParts(func(r *running) { r.closeAll() }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cutOff ends what was awaited too long.
+func (e *execution) cutOff() error {
+	return e.onParts(func(r *running) { r.cutOff(evloop.Now()) })
+}
+
 // abandon begins nothing more of the step; it ends when what is under way has
 // ended, or by cutOff.
-func (w *worker) abandon(now int64) {
-	if w.step == nil {
+func (r *running) abandon(now int64) {
+	if r.over {
 		return
 	}
+	loop := r.worker.loop
 	switch {
-	case w.connecting != nil:
-		w.connecting.next = w.connecting.plan.Count
-		w.loop.Disarm(&w.connecting.timer)
-	case w.joining != nil:
-		w.joining.conns, w.joining.over = nil, true
-		w.loop.Disarm(&w.joining.timer)
-	case w.sending != nil:
-		s := w.sending
+	case r.connecting != nil:
+		r.connecting.halt()
+	case r.joining != nil:
+		r.joining.conns, r.joining.over = nil, true
+		loop.Disarm(&r.joining.timer)
+	case r.sending != nil:
+		s := r.sending
 		s.idle, s.asking, s.orders = nil, nil, nil
 		s.more, s.sentAll, s.finish = false, true, min(s.finish, now)
 		if s.plan.Pattern == "push" {
 			s.unaskAll()
 		}
 		s.drain(now)
-	case w.holding != nil:
-		w.holding.over = true
-	case w.closing != nil:
-		w.closing.conns = nil
-		w.loop.Disarm(&w.closing.timer)
+	case r.holding != nil:
+		h := r.holding
+		h.end = min(h.end, now) // from here on as at the end of its time
+		loop.Arm(&h.timer, now)
+	case r.closing != nil:
+		r.closing.conns = nil
+		loop.Disarm(&r.closing.timer)
+	case r.requesting != nil:
+		s := r.requesting
+		s.more, s.finish = false, min(s.finish, now)
+		s.drain(now)
 	}
-	w.check()
+	r.check()
 }
 
 // cutOff ends at once what is still under way of the step.
-func (w *worker) cutOff(now int64) {
-	if w.step == nil {
+func (r *running) cutOff(now int64) {
+	if r.over {
 		return
 	}
-	if w.sending != nil {
-		w.sending.finishDrain(now)
+	switch {
+	case r.sending != nil:
+		r.sending.finishDrain(now)
 		return
-	}
-	if s := w.closing; s != nil {
+	case r.requesting != nil:
+		r.requesting.finishDrain(now)
+		return
+	case r.holding != nil:
+		r.holding.over = true
+	case r.closing != nil:
+		s := r.closing
 		rest := s.conns
 		s.conns = nil
-		w.loop.Disarm(&s.timer)
+		r.worker.loop.Disarm(&s.timer)
 		for _, c := range rest {
 			c.end("closed_by_us")
 		}
 	}
-	w.each("", func(c *conn) {
+	r.each(func(c *conn) {
 		switch {
 		case c.opening != nil && !c.opening.decided:
-			w.decided(c) // neither opened nor failed: nobody waited to see
+			c.decided() // neither opened nor failed: nobody waited to see
 			c.end("")
 		case c.byStep:
 			c.end("") // counted when its closing began
 		}
 	})
-	w.check()
+	r.check()
 }
 
-// closeAll closes every connection, as a part of the step that was given up.
-func (w *worker) closeAll(p *StepPlan, finished func()) {
-	w.step, w.finished = p, finished
-	w.startClose(&ClosePlan{How: "clean", Timeout: closeGrace, Final: true}, "", evloop.Now())
-}
-
-// departure is a step that the agent gives up since it was told to quit: first what
-// is under way is awaited, then the connections are closed, each for a while.
-type departure struct {
-	closing bool
-	limit   <-chan time.Time // until what is under way is cut off
-}
-
-// abandon begins to give up the step.
-func (e *execution) abandon() error {
-	e.report.StoppedAt = time.Now().UnixNano()
-	e.departure = &departure{limit: time.After(answersGrace)}
-	return e.eachWorker(func(w *worker) { w.abandon(evloop.Now()) })
-}
-
-// cutOff ends what was awaited too long.
-func (e *execution) cutOff() error {
-	e.departure.limit = nil
-	return e.eachWorker(func(w *worker) { w.cutOff(evloop.Now()) })
-}
-
-// closeAll closes the connections, once the step itself is over on every worker.
-func (e *execution) closeAll() error {
-	e.departure.closing, e.departure.limit = true, time.After(closeGrace)
-	e.left = len(e.agent.workers)
-	return e.eachWorker(func(w *worker) { w.closeAll(e.plan, e.done) })
-}
-
-func (e *execution) eachWorker(f func(*worker)) error {
-	for _, w := range e.agent.workers {
-		if err := e.agent.on(w, func() { f(w) }); err != nil {
-			return err
-		}
-	}
-	return nil
+// closeAll closes every connection of the step's groups, as a part of the step that was
+// given up.
+func (r *running) closeAll() {
+	r.over = false
+	r.startClose(&ClosePlan{How: "clean", Timeout: closeGrace, Final: true}, evloop.Now())
 }

@@ -49,10 +49,10 @@ func (c *conn) begun() {
 		}
 	}
 	if c.byStep { // it was to be closed while it came back
-		c.worker.closing.late(c)
+		c.group.step.closing.late(c)
 		return
 	}
-	if s := c.worker.sending; s != nil {
+	if s := c.group.step.sending; s != nil {
 		s.opened(c)
 	}
 }

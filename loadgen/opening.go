@@ -25,22 +25,25 @@ type opening struct {
 // connecting is a connect step on one worker.
 type connecting struct {
 	worker  *worker
+	step    *running
 	plan    *ConnectPlan
 	group   *group
 	start   int64
 	next    int // index of the next own attempt, in steps of stride
 	pending int // begun and not decided
 	timer   evloop.Timer
+	faulty  bool // an attempt has failed
 }
 
 // dialsATurn bounds the dials that one turn of the loop makes, so that a late
 // step does not keep the loop from its sockets.
 const dialsATurn = 16
 
-func (w *worker) startConnect(p *ConnectPlan, g *group, start int64) {
-	s := &connecting{worker: w, plan: p, group: g, start: start, next: w.firstOwn(p.First) - int(p.First)}
+func (r *running) startConnect(p *ConnectPlan, g *group, start int64) {
+	w := r.worker
+	s := &connecting{worker: w, step: r, plan: p, group: g, start: start, next: w.firstOwn(p.First) - int(p.First)}
 	s.timer.Owner = s
-	w.connecting = s
+	r.connecting = s
 	s.arm()
 }
 
@@ -51,7 +54,7 @@ func (s *connecting) arm() {
 		s.worker.loop.Arm(&s.timer, s.due())
 		return
 	}
-	s.worker.check()
+	s.step.check()
 }
 
 // Expire makes the attempts that are due.
@@ -67,7 +70,24 @@ func (s *connecting) Expire(now int64) {
 	s.arm()
 }
 
+// halt begins no more attempts; those in flight are still decided.
+func (s *connecting) halt() {
+	s.next = s.plan.Count
+	s.worker.loop.Disarm(&s.timer)
+	s.step.check()
+}
+
 func (s *connecting) done() bool { return s.next >= s.plan.Count && s.pending == 0 }
+
+// failed is told of every failure in the step. A client that connects until there is one
+// begins nothing more.
+func (s *connecting) failed() {
+	if s.plan.UntilFailure && !s.faulty {
+		s.faulty = true
+		s.step.tell.failed()
+		s.halt()
+	}
+}
 
 func (s *connecting) dial(number uint32, intended int64) {
 	w := s.worker
@@ -87,9 +107,9 @@ func (s *connecting) dial(number uint32, intended int64) {
 // dial makes one attempt to open the connection.
 func (c *conn) dial() {
 	w, intended, number := c.worker, c.opening.intended, c.number
-	w.rec.Counts.Attempted++
+	c.rec().Counts.Attempted++
 	now := evloop.Now()
-	w.rec.Record(DialLag, now-intended)
+	c.rec().Record(DialLag, now-intended)
 	fd, err := evloop.Dial(w.remote(number), w.local(number))
 	if err != nil {
 		c.failOpening(dialClass(err))
@@ -126,7 +146,7 @@ func (c *conn) dialed() {
 		return
 	}
 	now := evloop.Now()
-	w.rec.Record(Dial, now-o.intended)
+	c.rec().Record(Dial, now-o.intended)
 	// A kernel without stamps leaves the figure absent.
 	c.stamped = w.stamps(c.number) && evloop.StampReceives(int(c.fd)) == nil
 	o.connected = now
@@ -189,13 +209,12 @@ func (c *conn) upgradeBytes(p []byte) {
 		c.failOpening(class)
 		return
 	}
-	w.rec.Record(Upgrade, w.now-o.requested)
-	w.rec.Counts.Opened++
-	w.opened++
-	w.peak = max(w.peak, w.opened)
+	c.rec().Record(Upgrade, w.now-o.requested)
+	c.rec().Counts.Opened++
+	w.openedOne()
 	w.loop.Disarm(&c.timer)
 	if !o.decided {
-		w.decided(c)
+		c.decided()
 	}
 	c.state, c.lastByte, c.opening = open, w.now, nil
 	w.slab.putOpening(o)
@@ -203,19 +222,22 @@ func (c *conn) upgradeBytes(p []byte) {
 	if len(rest) > 0 {
 		c.feed(rest)
 	}
-	w.check()
+	c.group.step.check()
 }
 
 // failOpening counts an attempt that did not become a tunnel, once, and closes
 // its socket unless the plan keeps those that timed out.
 func (c *conn) failOpening(class string) {
-	w, o := c.worker, c.opening
+	o := c.opening
 	if !o.decided {
-		w.rec.Fail(class)
+		c.rec().Fail(class)
 		o.decided = true
-		w.decided(c)
+		if s := c.group.step.connecting; s != nil {
+			s.failed()
+		}
+		c.decided()
 		if o.step != nil && o.plan.OnTimeout == "keep" && (class == "upgrade_stall" || class == "tls_stall" || class == "dial_timeout") {
-			w.check()
+			c.group.step.check()
 			return
 		}
 	}
@@ -226,5 +248,5 @@ func (c *conn) failOpening(class string) {
 	if o.step == nil {
 		c.failedAgain()
 	}
-	w.check()
+	c.group.step.check()
 }

@@ -147,28 +147,28 @@ func (p *pushed) take(c *conn, a *assembly) {
 	fresh := p.first || id.seq > p.lastSeq || p.lastAt == 0
 	switch {
 	case known && id.conn == c.number && !fresh:
-		w.rec.Fail("duplicated")
+		c.rec().Fail("duplicated")
 		return
 	case !known || id.conn != c.number || !p.look(uint64(id.seq), nil) || a.length != p.due.Size ||
 		c.ask.shared && id.intended != p.push.Start+p.due.At:
-		w.rec.Fail("corrupt")
-		w.rec.Counts.Corrupt++
-		w.rec.Counts.Received++
+		c.rec().Fail("corrupt")
+		c.rec().Counts.Corrupt++
+		c.rec().Counts.Received++
 		p.got++
 		return
 	}
 	due := p.sending.start + p.due.At
 	if p.due.Counts {
 		p.got++
-		w.rec.Counts.Received++
-		w.rec.Counts.Delivered++
-		w.rec.Counts.BytesReceived += int64(a.length)
+		c.rec().Counts.Received++
+		c.rec().Counts.Delivered++
+		c.rec().Counts.BytesReceived += int64(a.length)
 		if c.ask.shared {
 			p.record(w, a, due)
 		}
 		if p.lastAt != 0 && id.seq == p.lastSeq+1 {
 			apart := (w.now - p.lastAt) - (p.due.At - p.lastDue)
-			w.rec.Record(Jitter, max(apart, -apart))
+			c.rec().Record(Jitter, max(apart, -apart))
 		}
 	}
 	p.lastSeq, p.lastAt, p.lastDue = id.seq, w.now, p.due.At
@@ -176,16 +176,17 @@ func (p *pushed) take(c *conn, a *assembly) {
 
 // record records the times of a message, where the clocks of both ends are one.
 func (p *pushed) record(w *worker, a *assembly, due int64) {
+	rec := &p.sending.step.rec
 	if w.now < due {
 		return
 	}
-	w.rec.Record(ResponseTime, w.now-due)
+	rec.Record(ResponseTime, w.now-due)
 	lag, known := a.lag()
 	if !known {
 		return
 	}
-	w.rec.Record(SendLag, lag)
-	w.rec.Record(ServiceTime, max(w.now-due-lag, 0))
+	rec.Record(SendLag, lag)
+	rec.Record(ServiceTime, max(w.now-due-lag, 0))
 	if lag > p.sending.slack {
 		p.late++
 	}
@@ -193,7 +194,7 @@ func (p *pushed) record(w *worker, a *assembly, due int64) {
 
 // settlePushes counts what was due, and what of it has not come.
 func (s *sending) settlePushes(now int64) {
-	n := &s.worker.rec.Counts
+	n := &s.step.rec.Counts
 	for _, p := range s.streams {
 		after := int64(0) // due when the connection was gone
 		p.look(1<<63, func(d order.Due) bool {
@@ -219,7 +220,7 @@ func (s *sending) settlePushes(now int64) {
 		if missing := sent - p.got; missing > 0 {
 			n.Unanswered += missing
 			add(&n.Failures, "unanswered", missing)
-			s.worker.rec.RecordMissing(ResponseTime, missing, now-s.finish)
+			s.step.rec.RecordMissing(ResponseTime, missing, now-s.finish)
 		}
 	}
 	s.streams = nil

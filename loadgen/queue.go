@@ -154,7 +154,7 @@ func (c *conn) flush() bool {
 			m := q.waiting[0]
 			q.waiting = q.waiting[1:]
 			pong := m.pong
-			c.worker.accepted(m, now)
+			c.accepted(m, now)
 			if pong {
 				c.ponged()
 			}

@@ -26,6 +26,21 @@ func bareWorker(t *testing.T, a Assignment) *worker {
 	return w
 }
 
+// alone is a step that has the groups, for a test that sees to it itself.
+func (w *worker) alone(groups ...*group) *running {
+	r := &running{worker: w, plan: &StepPlan{}, tell: deaf{}}
+	w.steps = append(w.steps, r)
+	for _, g := range groups {
+		r.take(g)
+	}
+	return r
+}
+
+type deaf struct{}
+
+func (deaf) done()   {}
+func (deaf) failed() {}
+
 // A peer that resets before our FIN ends its connection, and nothing else.
 func TestResetBeforeOurFIN(t *testing.T) {
 	addr := server(t, func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) })

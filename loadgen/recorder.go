@@ -26,6 +26,7 @@ const (
 	Ping
 	Jitter
 	IdleBeforeClose
+	HTTPResponseTime // of the requests of http steps, from when they were due
 	metricCount
 )
 
@@ -39,7 +40,7 @@ func Metrics() []Metric {
 }
 
 var metricNames = [metricCount]string{"response_time", "service_time", "send_lag", "write_blocked",
-	"receive_lag", "dial_lag", "dial", "tls", "upgrade", "ping", "jitter", "idle_before_close"}
+	"receive_lag", "dial_lag", "dial", "tls", "upgrade", "ping", "jitter", "idle_before_close", "http_response_time"}
 
 // String returns the metric's name in records.
 func (m Metric) String() string { return metricNames[m] }

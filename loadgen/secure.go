@@ -81,8 +81,8 @@ func (c *conn) secure() {
 		c.failOpening(tlsClass(err))
 		return
 	}
-	w.rec.Record(TLS, now-c.opening.connected)
-	w.rec.Agreed(c.tls.State())
+	c.rec().Record(TLS, now-c.opening.connected)
+	c.rec().Agreed(c.tls.State())
 	c.askUpgrade(now)
 	if n > 0 && c.state == upgrading { // before it was asked: that is for the head to judge
 		c.upgradeBytes(buf[:n])
@@ -112,7 +112,6 @@ func tlsClass(err error) string {
 
 // tlsEnded is the end of a connection by TLS, after the handshake.
 func (c *conn) tlsEnded(e *tlsconn.Error) {
-	w := c.worker
 	switch {
 	case e.Cause == tlsconn.Refused:
 		c.peerEnded("closed_by_alert")
@@ -122,7 +121,7 @@ func (c *conn) tlsEnded(e *tlsconn.Error) {
 		c.failOpening("tls_failed")
 	default:
 		if c.state == open {
-			w.rec.Fail("tls_failed")
+			c.rec().Fail("tls_failed")
 			c.lost()
 		}
 		c.end("closed_by_us") // the alert is out

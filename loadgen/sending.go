@@ -14,6 +14,7 @@ import (
 // the load is the same however it is spread.
 type sending struct {
 	worker *worker
+	step   *running
 	plan   *SendPlan
 	group  *group
 	sizes  schedule.Sizes
@@ -73,12 +74,13 @@ const walkAhead = int64(time.Second)
 // no messages; short against being overloaded.
 const lastTurn = 2 * time.Second
 
-func (w *worker) startSend(p *SendPlan, g *group, start int64) error {
+func (r *running) startSend(p *SendPlan, g *group, start int64) error {
 	sizes, err := schedule.NewSizes(p.Size.Min, p.Size.Max, p.Size.Bytes, p.Size.Weights)
 	if err != nil {
 		return err
 	}
-	s := &sending{worker: w, plan: p, group: g, sizes: sizes, start: start}
+	w := r.worker
+	s := &sending{worker: w, step: r, plan: p, group: g, sizes: sizes, start: start}
 	s.window = start + int64(p.Warmup)
 	s.finish = s.window + int64(p.For)
 	s.slack = max(int64(p.For)/100, 1e6)
@@ -90,10 +92,10 @@ func (w *worker) startSend(p *SendPlan, g *group, start int64) error {
 		}
 	}
 	members := p.Members.List()
-	w.sending = s
+	r.sending = s
 	if len(members) == 0 {
 		s.drained, s.sentAll = true, true
-		w.check()
+		r.check()
 		return nil
 	}
 	if p.Closed {
@@ -239,7 +241,7 @@ func (s *sending) drain(now int64) {
 	if s.waiting() && now < limit {
 		s.worker.loop.Arm(&s.timer, limit)
 		s.drained = false
-		s.worker.draining = true
+		s.step.draining = true
 		return
 	}
 	s.finishDrain(now)
@@ -247,25 +249,25 @@ func (s *sending) drain(now int64) {
 
 // waiting tells whether anything may still come.
 func (s *sending) waiting() bool {
-	return s.worker.outstanding > 0 || s.running > 0 || s.gathered < s.expected*s.receivers
+	return s.step.outstanding > 0 || s.running > 0 || s.gathered < s.expected*s.receivers
 }
 
 // tryDrained ends the drain when there is nothing more to wait for.
-func (w *worker) tryDrained() {
-	if w.draining && !w.sending.waiting() {
-		w.sending.finishDrain(evloop.Now())
+func (r *running) tryDrained() {
+	if r.draining && !r.sending.waiting() {
+		r.sending.finishDrain(evloop.Now())
 	}
 }
 
 func (s *sending) finishDrain(now int64) {
-	s.worker.draining = false // before anything is written that may end a connection
+	s.step.draining = false // before anything is written that may end a connection
 	if s.asked {
 		s.settle(now)
 	}
 	s.drained = true
 	s.worker.loop.Disarm(&s.timer)
-	s.worker.giveUp(now)
-	s.worker.check()
+	s.step.giveUp(now)
+	s.step.check()
 }
 
 // settle counts what came of orders, and ends those that go on.
@@ -298,7 +300,7 @@ func (s *sending) send(now int64) {
 	c := s.group.own(w, d.number)
 	counted := d.at >= s.window
 	if counted {
-		w.rec.Counts.Scheduled++
+		s.step.rec.Counts.Scheduled++
 	}
 	size := s.sizes.Of(s.plan.Seed, d.n)
 	switch {
@@ -313,7 +315,7 @@ func (s *sending) send(now int64) {
 		return
 	}
 	if counted {
-		w.rec.Record(SendLag, now-d.at)
+		s.step.rec.Record(SendLag, now-d.at)
 	}
 	s.attempt(c, d.at, now, size)
 }
@@ -335,13 +337,13 @@ func (s *sending) attempt(c *conn, intended, now int64, size int) {
 		}
 	} else {
 		c.append(m)
-		w.outstanding++
+		s.step.outstanding++
 	}
 	if m.counted {
-		w.rec.Counts.Sent++
-		w.rec.Counts.BytesSent += int64(size)
+		s.step.rec.Counts.Sent++
+		s.step.rec.Counts.BytesSent += int64(size)
 		if now-intended <= s.slack {
-			w.rec.Counts.OnTime++
+			s.step.rec.Counts.OnTime++
 		}
 	}
 	w.writeMessage(c, m, s.plan)
@@ -349,7 +351,7 @@ func (s *sending) attempt(c *conn, intended, now int64, size int) {
 
 func (s *sending) skip(cause string, counted bool) {
 	if counted {
-		s.worker.rec.NotSent(cause)
+		s.step.rec.NotSent(cause)
 	}
 }
 
@@ -381,13 +383,13 @@ func (w *worker) writeMessage(c *conn, m *message, p *SendPlan) {
 }
 
 // accepted records that the kernel has taken the last byte of m.
-func (w *worker) accepted(m *message, now int64) {
+func (c *conn) accepted(m *message, now int64) {
 	m.end = 0
 	if m.counted {
-		w.rec.Record(WriteBlocked, now-m.attempt)
+		c.rec().Record(WriteBlocked, now-m.attempt)
 	}
 	if m.alone {
-		w.slab.putMessage(m)
+		c.worker.slab.putMessage(m)
 	}
 }
 

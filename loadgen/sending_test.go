@@ -29,10 +29,10 @@ func TestNothingOpenNothingWalked(t *testing.T) {
 		g.conns[5].state = ended
 		p := hourly()
 		p.Pattern = pattern
-		if err := w.startSend(p, g, 0); err != nil {
+		if err := w.alone(g).startSend(p, g, 0); err != nil {
 			t.Fatal(err)
 		}
-		s := w.sending
+		s := g.step.sending
 		if n := s.source.(*draws).n; n != 0 || s.more || !s.sentAll || s.timer.At() < s.finish {
 			t.Errorf("%s: %d messages walked; more: %v; ends at %d, not %d", pattern, n, s.more, s.timer.At(), s.finish)
 		}
@@ -46,7 +46,7 @@ func TestFewOfMany(t *testing.T) {
 	g := w.fake("main", 777)
 	p := hourly()
 	p.Members, p.For = Set{{0, 9_999}}, 20*time.Second
-	if err := w.startSend(p, g, 0); err != nil {
+	if err := w.alone(g).startSend(p, g, 0); err != nil {
 		t.Fatal(err)
 	}
 	var want []due
@@ -60,7 +60,7 @@ func TestFewOfMany(t *testing.T) {
 	if len(want) < 5 {
 		t.Fatalf("a schedule of %d messages shows nothing", len(want))
 	}
-	s := w.sending
+	s := g.step.sending
 	var got []due
 	for before := uint64(0); s.more; s.advance() {
 		n := s.source.(*draws).n
@@ -86,10 +86,10 @@ func TestFewOfMany(t *testing.T) {
 	g = receiver.fake("main", 20_000)
 	g.conns[20_000].ask = &asked{acked: true}
 	p.Pattern, p.For = "broadcast", time.Second
-	if err := receiver.startSend(p, g, 0); err != nil {
+	if err := receiver.alone(g).startSend(p, g, 0); err != nil {
 		t.Fatal(err)
 	}
-	for s = receiver.sending; s.more; s.advance() {
+	for s = g.step.sending; s.more; s.advance() {
 	}
 	if s.expected < 900 || s.expected > 1_100 { // a tenth of the members are open
 		t.Errorf("%d broadcasts expected, want about 1,000", s.expected)

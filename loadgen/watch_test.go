@@ -27,8 +27,9 @@ func TestHoldWatchesEconomically(t *testing.T) {
 			for _, c := range all {
 				c.life = &life{plan: &ConnectPlan{}}
 			}
-			w.startHold(&HoldPlan{For: time.Hour}, "", 0)
-			h := w.holding
+			r := w.alone(w.groups["a"], w.groups["b"], w.groups["c"])
+			r.startHold(&HoldPlan{For: time.Hour}, "", 0)
+			h := r.holding
 			for range back {
 				for _, i := range order {
 					all[i].state, all[i].life.waiting = ended, true

@@ -39,32 +39,20 @@ type worker struct {
 	filler     *filler
 	slab       slab
 	groups     map[string]*group
-	rec        *Recorder
+	steps      []*running      // in the order in which they began
 	tls        *tlsconn.Engine // nil until something is secured
 	tlsConfigs map[TLSOptions]*tls.Config
 	stamping   bool  // of the TLS read that is running
 	age        int64 // … and how long the kernel had its bytes
 
-	step       *StepPlan // nil between steps
-	finished   func()    // told once when this worker's part of the step is done
-	connecting *connecting
-	joining    *joining
-	sending    *sending
-	holding    *holding
-	closing    *closing
-
-	now         int64 // the clock when the bytes in hand were read
-	opened      int   // open connections
-	peak        int
-	outstanding int // messages that the step still waits for
-	draining    bool
-	lost        []message
-	err         error // the loop itself failed
-	redials     redials
-	clock       string // what evloop.Now reads, by name
-	orders      uint32 // given to the backend
-	obeyed      bool   // the backend has answered one as it should
-	vanished    []int  // sockets of connections that vanished, which the kernel must keep
+	now      int64 // the clock when the bytes in hand were read
+	opened   int   // open connections
+	err      error // the loop itself failed
+	redials  redials
+	clock    string // what evloop.Now reads, by name
+	orders   uint32 // given to the backend
+	obeyed   bool   // the backend has answered one as it should
+	vanished []int  // sockets of connections that vanished, which the kernel must keep
 
 	frame   []byte // scratch for what is written
 	payload []byte
@@ -86,7 +74,7 @@ func newWorker(a Assignment, index int) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{loop: loop, assignment: a, index: index, random: rand.NewChaCha8(seed),
-		filler: newFiller(a.Seed), groups: map[string]*group{}, rec: &Recorder{}}
+		filler: newFiller(a.Seed), groups: map[string]*group{}}
 	w.clock = order.Clock()
 	w.redials.timer.Owner = &w.redials
 	w.redials.worker = w
@@ -137,49 +125,9 @@ func (w *worker) local(number uint32) netip.AddrPort {
 	return netip.AddrPortFrom(s[int(number)/len(w.assignment.Addrs)%len(s)], 0)
 }
 
-// begin starts a step; finished is called once when it is done here.
-func (w *worker) begin(p *StepPlan, finished func()) error {
-	w.step, w.finished = p, finished
-	w.peak = w.opened
-	start := evloop.FromWall(p.StartAt)
-	switch {
-	case p.Connect != nil:
-		w.startConnect(p.Connect, w.group(p.Group), start)
-	case p.Join != nil:
-		w.startJoin(p.Join, w.group(p.Group), start)
-	case p.Send != nil:
-		return w.startSend(p.Send, w.group(p.Group), start)
-	case p.Hold != nil:
-		w.startHold(p.Hold, p.Group, start)
-	case p.Close != nil:
-		w.startClose(p.Close, p.Group, start)
-	default:
-		return fmt.Errorf("step %s: of no kind that this agent knows", p.ID)
-	}
-	return nil
-}
-
-// check tells the agent when the step is done here.
-func (w *worker) check() {
-	if w.step == nil {
-		return
-	}
-	switch {
-	case w.connecting != nil && !w.connecting.done(),
-		w.joining != nil && !w.joining.done(),
-		w.sending != nil && !w.sending.done(),
-		w.holding != nil && !w.holding.done(),
-		w.closing != nil && !w.closing.done():
-		return
-	}
-	w.connecting, w.joining, w.sending, w.holding, w.closing = nil, nil, nil, nil, nil
-	w.step = nil
-	w.finished()
-}
-
 // decided is told of every attempt that was opened or has failed.
-func (w *worker) decided(c *conn) {
-	if s := c.opening.step; s != nil && s == w.connecting {
+func (c *conn) decided() {
+	if s := c.opening.step; s != nil {
 		s.pending--
 	}
 }
@@ -196,29 +144,20 @@ func (w *worker) group(name string) *group {
 	g := w.groups[name]
 	if g == nil {
 		g = &group{name: name}
+		g.step = &g.between
 		w.groups[name] = g
 	}
 	return g
-}
-
-// each calls f for every connection of a group, or of all when the name is empty.
-func (w *worker) each(name string, f func(*conn)) {
-	for _, g := range w.groups {
-		if name != "" && g.name != name {
-			continue
-		}
-		for _, c := range g.conns {
-			if c != nil {
-				f(c)
-			}
-		}
-	}
 }
 
 // group is a named set of connections; conns is indexed by own number / stride.
 type group struct {
 	name  string
 	conns []*conn
+	// step is the one whose own the group is now. Between steps it is one without a plan,
+	// whose record the next step of the group takes over.
+	step    *running
+	between running
 }
 
 func (g *group) put(w *worker, number uint32, c *conn) {
@@ -315,17 +254,17 @@ func (c *conn) pong(payload []byte) {
 	}
 	sent := int64(binary.LittleEndian.Uint64(payload))
 	if now := c.worker.now; sent > 0 && sent <= now {
-		c.worker.rec.Record(Ping, now-sent)
+		c.rec().Record(Ping, now-sent)
 		if c.pingAt == sent {
-			c.worker.pingDone(c)
+			c.pingDone()
 		}
 	}
 }
 
 // pingDone is told that c has answered its latest ping, or has ended before.
-func (w *worker) pingDone(c *conn) {
-	if w.holding != nil && c.pingAt != 0 {
-		w.holding.answered(c)
+func (c *conn) pingDone() {
+	if h := c.group.step.holding; h != nil && c.pingAt != 0 {
+		h.answered(c)
 	}
 }
 

@@ -38,6 +38,7 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 		Messages: results.Messages{Scheduled: c.Scheduled, Sent: c.Sent, Answered: c.Answered, OnTime: c.OnTime,
 			Received: c.Received, Delivered: c.Delivered, Unanswered: c.Unanswered, Corrupt: c.Corrupt,
 			BytesSent: c.BytesSent, BytesReceived: c.BytesReceived},
+		HTTP:     results.HTTP{Sent: c.HTTPSent, Answered: c.HTTPAnswered, Status: maps.Clone(c.HTTPStatus)},
 		Failures: maps.Clone(c.Failures),
 		Closures: maps.Clone(c.Closures),
 	}
@@ -56,6 +57,7 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 		loadgen.SendLag: &f.SendLag, loadgen.WriteBlocked: &f.WriteBlocked, loadgen.ReceiveLag: &f.ReceiveLag,
 		loadgen.DialLag: &f.DialLag, loadgen.Dial: &f.Dial, loadgen.TLS: &f.TLS, loadgen.Upgrade: &f.Upgrade,
 		loadgen.Ping: &f.Ping, loadgen.Jitter: &f.Jitter, loadgen.IdleBeforeClose: &f.IdleBeforeClose,
+		loadgen.HTTPResponseTime: &f.HTTP.ResponseTime,
 	} {
 		if h := r.Histogram(metric); h != nil {
 			*place = results.Summarise(h, r.CensoredFrom(metric), r.Clamped(metric))

@@ -65,6 +65,31 @@ func owned(name string) bool {
 // lists them. r has to be as [Request.Check] wants it; of r.Headers those that belong
 // to the handshake are left out.
 func AppendRequest(dst []byte, r *Request, k Key) []byte {
+	dst, names := appendStart(dst, r)
+	dst = append(dst, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
+	dst = append(dst, k[:]...)
+	dst = append(dst, "\r\n"...)
+	if r.Subprotocol != "" {
+		dst = appendField(dst, "Sec-WebSocket-Protocol", r.Subprotocol)
+	}
+	return appendRest(dst, r, names)
+}
+
+// AppendGet appends an ordinary request for the path: the request line, Host, and
+// r.Headers in the order of their names. once says that the connection is for this
+// request alone (RFC 7230 section 6.1). r has to be as [Request.Check] wants it; its
+// Subprotocol is passed over, and so are headers that belong to a handshake.
+func AppendGet(dst []byte, r *Request, once bool) []byte {
+	dst, names := appendStart(dst, r)
+	if once {
+		dst = append(dst, "Connection: close\r\n"...)
+	}
+	return appendRest(dst, r, names)
+}
+
+// appendStart appends the request line and Host, and returns the names of the other
+// headers in their order.
+func appendStart(dst []byte, r *Request) ([]byte, []string) {
 	host, path := r.Host, r.Path
 	var names []string
 	if len(r.Headers) > 0 { // mostly there are none, and then nothing is allocated
@@ -81,13 +106,11 @@ func AppendRequest(dst []byte, r *Request, k Key) []byte {
 	dst = append(dst, "GET "...)
 	dst = append(dst, path...)
 	dst = append(dst, " HTTP/1.1\r\n"...)
-	dst = appendField(dst, "Host", host)
-	dst = append(dst, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
-	dst = append(dst, k[:]...)
-	dst = append(dst, "\r\n"...)
-	if r.Subprotocol != "" {
-		dst = appendField(dst, "Sec-WebSocket-Protocol", r.Subprotocol)
-	}
+	return appendField(dst, "Host", host), names
+}
+
+// appendRest appends the headers besides, and the empty line.
+func appendRest(dst []byte, r *Request, names []string) []byte {
 	for _, name := range names {
 		if !strings.EqualFold(name, "Host") && !owned(name) {
 			dst = appendField(dst, name, r.Headers[name])
