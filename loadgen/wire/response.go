@@ -117,6 +117,11 @@ func (r *Response) frame() {
 		r.refuse("101 to a request that asked for no upgrade (RFC 7231 section 6.2.2)")
 	case status == 204 || status == 304: // no body, whatever the head says
 		r.at = afterMessage
+	case codings > 0 && h.minor < '1':
+		// "A ... client that receives an HTTP/1.0 message containing a Transfer-Encoding
+		// header field MUST treat the message as if the framing is faulty" (RFC 9112
+		// section 6.1).
+		r.refuse("Transfer-Encoding in a response of HTTP/1.0 (RFC 9112 section 6.1)")
 	case codings > 0 && lengths > 0:
 		// "Such a message might indicate an attempt to perform request smuggling ... and
 		// ought to be handled as an error."

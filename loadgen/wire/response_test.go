@@ -76,6 +76,7 @@ var responseSeeds = []struct {
 	// Refused.
 	{"SSH-2.0-x\r\n", reading{bad: true}},
 	{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", reading{bad: true}},
+	{"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", reading{bad: true}},
 	{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", reading{bad: true}},
 	{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", reading{bad: true}},
 	{"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", reading{bad: true}},
