@@ -15,13 +15,11 @@ func (c *conn) answered(a *assembly) {
 		rec.Fail("duplicated")
 		return
 	case m == nil:
-		rec.Fail("corrupt")
-		rec.Counts.Corrupt++
+		c.corrupt()
 		return
 	case a.length != int(m.size), a.short() && !a.isShort(w.filler, identity{m.seq, c.number, m.wall}),
 		!a.short() && (!sound || id != identity{m.seq, c.number, m.wall}):
-		rec.Fail("corrupt")
-		rec.Counts.Corrupt++
+		c.corrupt()
 		c.take(before, m, false)
 		return
 	}
@@ -29,6 +27,15 @@ func (c *conn) answered(a *assembly) {
 		rec.Fail("reordered")
 	}
 	c.take(before, m, true)
+}
+
+// corrupt counts a message of the peer that is wrong. One that a client gets which offends
+// may be what it deserves.
+func (c *conn) corrupt() {
+	if c.behaves() == "" {
+		c.rec().Fail("corrupt")
+		c.rec().Counts.Corrupt++
+	}
 }
 
 // take removes m, which stands behind before, and records its answer when that

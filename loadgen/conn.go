@@ -91,6 +91,10 @@ func (c *conn) Ready(ready evloop.Events) {
 		c.secure()
 		return
 	}
+	if c.life != nil && c.deaf() {
+		c.deafReady(ready)
+		return
+	}
 	if ready.Has(evloop.Writable) && !c.flush() {
 		return
 	}
@@ -163,7 +167,9 @@ func (c *conn) feed(p []byte) {
 	// connection, and may say why before it does.
 	w := c.worker
 	if c.state == open {
-		c.rec().Fail("protocol_error")
+		if c.behaves() == "" {
+			c.rec().Fail("protocol_error")
+		}
 		c.lost()
 	}
 	w.frame = wire.AppendClose(w.frame[:0], broken.Code, "", w.mask())
@@ -276,6 +282,9 @@ func (c *conn) sendFIN() {
 // want asks the loop for what the connection waits for now.
 func (c *conn) want() {
 	want := evloop.Readable
+	if c.deaf() {
+		want = 0
+	}
 	if c.state == dialing || c.queue != nil || c.tls != nil && c.tls.Blocked() {
 		want |= evloop.Writable
 	}
@@ -340,6 +349,7 @@ func (c *conn) shut(class string) {
 	w.loop.Disarm(&c.timer)
 	w.loop.Close(int(c.fd))
 	c.fd = -1
+	c.opening.stopSlowly(w)
 	c.queue, c.opening = nil, nil
 	if c.byStep {
 		c.byStep = false

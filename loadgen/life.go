@@ -10,7 +10,8 @@ import (
 )
 
 // life is what makes a connection begin anew: a lifetime after which we close it,
-// or a client that comes back when the other side has ended its tunnel.
+// or a client that comes back when the other side has ended its tunnel. A client that
+// offends against the protocol has one too.
 type life struct {
 	plan     *ConnectPlan
 	tries    int    // attempts that have failed since it was open
@@ -18,6 +19,7 @@ type life struct {
 	end      ending
 	retiring bool // its time is over; the last answers are awaited
 	waiting  bool // the timer runs until the next attempt
+	hears    bool // one that never reads does so again, since it is to be closed
 }
 
 // ending is why a connection that was open is so no more.
@@ -98,9 +100,16 @@ func (c *conn) settle() {
 	if l == nil {
 		return
 	}
+	deaf := c.deaf()
 	c.life = nil
+	if l.plan.Behave != "" { // what it has called for is still its own doing
+		c.life = &life{plan: &ConnectPlan{Behave: l.plan.Behave}, hears: true}
+	}
 	if c.state == ended || c.state == open {
 		c.worker.loop.Disarm(&c.timer)
+	}
+	if deaf {
+		c.want() // the peer's answer to the closing
 	}
 }
 

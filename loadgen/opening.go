@@ -20,6 +20,7 @@ type opening struct {
 	connected int64 // the TCP connection stood
 	requested int64 // first attempt to send the request
 	decided   bool  // its failure was counted; the socket was kept
+	slow      *slowly
 }
 
 // connecting is a connect step on one worker.
@@ -96,7 +97,7 @@ func (s *connecting) dial(number uint32, intended int64) {
 	c.timer.Owner = c
 	c.opening = w.slab.opening()
 	*c.opening = opening{plan: s.plan, step: s, intended: intended}
-	if s.plan.Lifetime > 0 || s.plan.Reconnect != nil {
+	if s.plan.Lifetime > 0 || s.plan.Reconnect != nil || s.plan.Behave != "" {
 		c.life = &life{plan: s.plan}
 	}
 	s.group.put(w, number, c)
@@ -165,7 +166,15 @@ func (c *conn) askUpgrade(now int64) {
 	c.state = upgrading
 	request := c.request()
 	w.frame = wire.AppendRequest(w.frame[:0], &request, o.key)
-	c.write(w.frame, nil)
+	switch c.behaves() {
+	case slowHead:
+		c.sendSlowly(w.frame)
+	case earlyBytes:
+		w.frame = w.early(w.frame)
+		c.write(w.frame, nil)
+	default:
+		c.write(w.frame, nil)
+	}
 	if c.state == upgrading {
 		c.want()
 	}
@@ -216,9 +225,13 @@ func (c *conn) upgradeBytes(p []byte) {
 	if !o.decided {
 		c.decided()
 	}
+	o.stopSlowly(w)
 	c.state, c.lastByte, c.opening = open, w.now, nil
 	w.slab.putOpening(o)
 	c.begun()
+	if c.life != nil && c.state == open {
+		c.offend()
+	}
 	if len(rest) > 0 {
 		c.feed(rest)
 	}
@@ -244,6 +257,7 @@ func (c *conn) failOpening(class string) {
 	if c.fd >= 0 {
 		c.shut("") // whether it comes back is decided below
 	}
+	o.stopSlowly(c.worker)
 	c.state, c.opening = ended, nil
 	if o.step == nil {
 		c.failedAgain()

@@ -2,6 +2,8 @@ package loadgen
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"wsgauge/internal/evloop"
 )
@@ -51,6 +53,9 @@ func (w *worker) begin(p *StepPlan, t teller) (*running, error) {
 	start := evloop.FromWall(p.StartAt)
 	switch {
 	case p.Connect != nil:
+		if b := p.Connect.Behave; b != "" && !slices.Contains(Behaviours(), b) {
+			return r, fmt.Errorf("clients that behave as %q; they can %s", b, strings.Join(Behaviours(), ", "))
+		}
 		r.startConnect(p.Connect, g, start)
 	case p.Join != nil:
 		r.startJoin(p.Join, g, start)
