@@ -205,17 +205,21 @@ type Counts struct {
 }
 
 // StepReport says that an agent's part of a step is over. What happened in it was
-// in the interval reports that came before: their sum is exact.
+// in the interval reports that came before: their sum is exact. What happens to a group
+// is a step's while that has the group; between steps it is kept for the next one that
+// has it.
 type StepReport struct {
 	Agent     int   `json:"agent"`
 	Serial    int   `json:"serial"`
 	StartedAt int64 `json:"started_at"`
 	EndedAt   int64 `json:"ended_at"`
-	// StoppedAt is when the step was given up, since the agent was told to quit; 0:
-	// it ran to its end.
-	StoppedAt int64          `json:"stopped_at,omitempty"`
-	Open      map[string]Set `json:"open"` // connections open at the end, by group
-	Peak      int            `json:"peak"` // most connections open at once
+	// StoppedAt is when the step was given up, since the agent was told to quit or to
+	// cancel it; 0: it ran to its end.
+	StoppedAt int64 `json:"stopped_at,omitempty"`
+	// Open are the connections open at the end, of all groups: of those that other steps
+	// have, as they are just then.
+	Open map[string]Set `json:"open"`
+	Peak int            `json:"peak"` // most connections open at once, of all groups
 }
 
 // IntervalReport is what happened in one second of a step (its last interval is
@@ -229,6 +233,6 @@ type IntervalReport struct {
 	Hist        map[string][]byte `json:"hist"`               // metric → HdrHistogram V2 encoding
 	Clamped     map[string]int64  `json:"clamped,omitempty"`  // values outside a histogram's range
 	Censored    map[string]int64  `json:"censored,omitempty"` // metric → the smallest value that unanswered messages put into it
-	Open        int               `json:"open"`
-	Outstanding int               `json:"outstanding"`
+	Open        int               `json:"open"`               // of all groups; steps that run at once say the same
+	Outstanding int               `json:"outstanding"`        // messages or requests of this step
 }

@@ -217,7 +217,10 @@ func TestHTTPFailures(t *testing.T) {
 		trust, _ := secrets(t)
 		_, stranger := secrets(t)
 		r := startTrustingRig(t, 1, 1, server(t, func(c net.Conn) { tls.Server(c, stranger).Handshake() }), trust)
-		wantHTTP(t, r.do(httpStep(nil)), "", map[string]int64{"tls_failed": 200})
+		n := r.do(httpStep(func(p *HTTPPlan) { p.Rate, p.Warmup, p.Drain, p.Timeout = 20, 0, 8*time.Second, 5*time.Second })).Counts
+		if n.HTTPSent != 10 || n.HTTPAnswered != 0 || n.Failures["tls_failed"] != 10 || len(n.Failures) != 1 {
+			t.Errorf("%+v", n)
+		}
 	})
 }
 
