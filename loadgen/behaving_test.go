@@ -17,6 +17,7 @@ func connectAs(behave string, n int) StepPlan {
 
 // What each offence looks like to the server, byte for byte where that matters.
 func TestOffencesAsTheServerSeesThem(t *testing.T) {
+	t.Parallel()
 	seen := make(chan string, 8)
 	hear := func(behave string, serve func(net.Conn, *bufio.Reader)) *rig {
 		r := startRig(t, 1, 1, server(t, func(c net.Conn) { serve(c, bufio.NewReader(c)) }))

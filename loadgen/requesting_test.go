@@ -75,6 +75,7 @@ func wantHTTP(t *testing.T, rec *Recorder, status string, failures map[string]in
 }
 
 func TestHTTP(t *testing.T) {
+	t.Parallel()
 	trust, config := secrets(t)
 	for name, c := range map[string]struct {
 		trust  *Trust
@@ -103,6 +104,7 @@ func TestHTTP(t *testing.T) {
 
 // The requests are the same however many agents there are, and run beside messages.
 func TestHTTPBesideMessages(t *testing.T) {
+	t.Parallel()
 	addr := echoServer(t)
 	for _, agents := range []int{1, 2} {
 		r := startRig(t, agents, 1, addr)
@@ -121,6 +123,7 @@ func TestHTTPBesideMessages(t *testing.T) {
 
 // A connection for each request is one.
 func TestHTTPNewEach(t *testing.T) {
+	t.Parallel()
 	addr, conns := web(t, func(w http.ResponseWriter, r *http.Request) {
 		if !r.Close {
 			w.WriteHeader(http.StatusTeapot)
@@ -136,6 +139,7 @@ func TestHTTPNewEach(t *testing.T) {
 // What is due while all connections are busy waits, and its time counts from when it was
 // due; that is no lateness of the generator.
 func TestHTTPWaitsForAConnection(t *testing.T) {
+	t.Parallel()
 	addr, conns := web(t, func(http.ResponseWriter, *http.Request) { time.Sleep(50 * time.Millisecond) }, nil)
 	r := startRig(t, 1, 1, addr)
 	got := r.do(httpStep(func(p *HTTPPlan) {
@@ -227,6 +231,7 @@ func TestHTTPFailures(t *testing.T) {
 // A server may end a connection that it has kept, just as a request is on its way: that
 // is tried again, once, and is no failure.
 func TestHTTPKeptConnectionEnds(t *testing.T) {
+	t.Parallel()
 	var conns atomic.Int64
 	answer := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	r := startRig(t, 1, 1, server(t, func(c net.Conn) {
@@ -249,6 +254,7 @@ func TestHTTPKeptConnectionEnds(t *testing.T) {
 
 // A server that says more than it was asked is found out.
 func TestHTTPExcess(t *testing.T) {
+	t.Parallel()
 	r := startRig(t, 1, 1, server(t, func(c net.Conn) {
 		read := bufio.NewReader(c)
 		for {

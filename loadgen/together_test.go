@@ -75,14 +75,15 @@ func connectOf(group string, n int, rate float64) StepPlan {
 // What happens to a group is booked to the step that has it, whatever runs besides, and
 // each step ends by itself.
 func TestTogether(t *testing.T) {
+	t.Parallel()
 	for _, agents := range []int{1, 2} {
 		r := startRig(t, agents, 3-agents, echoServer(t))
 		r.do(connectOf("a", 10, 2000))
 		r.do(connectOf("b", 5, 2000))
-		long, short := r.start(loadOf("a", 10, 1500*time.Millisecond)), r.start(loadOf("b", 5, 400*time.Millisecond))
+		long, short := r.start(loadOf("a", 10, time.Second)), r.start(loadOf("b", 5, 400*time.Millisecond))
 		third := r.start(connectOf("c", 20, 100))
 		all := r.await(long, short, third)
-		if n := all[long].Counts; n.Scheduled != 600 || n.Answered != 600 || n.Opened != 0 || len(n.Failures) != 0 {
+		if n := all[long].Counts; n.Scheduled != 400 || n.Answered != 400 || n.Opened != 0 || len(n.Failures) != 0 {
 			t.Errorf("%d agents: group a: %+v", agents, n)
 		}
 		if n := all[short].Counts; n.Scheduled != 160 || n.Answered != 160 || len(n.Failures) != 0 {
@@ -91,7 +92,7 @@ func TestTogether(t *testing.T) {
 		if n := all[third].Counts; n.Opened != 20 || n.Sent != 0 {
 			t.Errorf("%d agents: group c: %+v", agents, n)
 		}
-		if !all[short].ended.Before(all[long].ended.Add(-500 * time.Millisecond)) {
+		if !all[short].ended.Before(all[long].ended.Add(-300 * time.Millisecond)) {
 			t.Errorf("%d agents: the short step was reported when the long one was", agents)
 		}
 		peak := 0
@@ -107,6 +108,7 @@ func TestTogether(t *testing.T) {
 // Ends of connections go to the step of their group; those of a group that no step has
 // wait for the next one that does.
 func TestTogetherEndsAreBooked(t *testing.T) {
+	t.Parallel()
 	addr := server(t, func(c net.Conn) {
 		if _, ok := upgrade(c); ok {
 			time.Sleep(250 * time.Millisecond)
@@ -267,6 +269,7 @@ func limited(t *testing.T, n int, refuse bool) *rig {
 // A client that connects until the first failure says so at once, and then, told by the
 // controller, nobody begins anything more; what is in flight is decided.
 func TestUntilFailure(t *testing.T) {
+	t.Parallel()
 	for name, refuse := range map[string]bool{"refused": true, "stalled": false} {
 		t.Run(name, func(t *testing.T) {
 			r := limited(t, 25, refuse)
@@ -306,6 +309,7 @@ func TestUntilFailure(t *testing.T) {
 
 // Without a word of the controller a worker's own failure ends its own attempts alone.
 func TestUntilFailureOfOneWorker(t *testing.T) {
+	t.Parallel()
 	r := limited(t, 10, true)
 	o := r.await(r.start(StepPlan{ID: "until", Group: "main", Connect: &ConnectPlan{Count: 1000, Rate: 200,
 		Timeout: time.Second, UntilFailure: true}}))[1]
