@@ -155,16 +155,20 @@ type Apache struct {
 	MaxConnectionsPerChild int
 	ThreadStackSize        int // bytes
 	ListenBacklog          int
-	Timeout                time.Duration
-	ProxyTimeout           time.Duration
-	WorkerTimeout          time.Duration
-	HostnameLookups        string // on | off | double
-	LogLevel               string
-	TLS                    TLS
-	Balancer               *Balancer // nil: one backend is led to, of several each in turn
-	Scoreboard             bool      // it is read once a second, which takes a worker
-	Extra                  string    // raw directives
-	Server                 string    // path of another build
+	// AsyncRequestWorkerFactor is event's: connections without a worker that a child
+	// takes for each of its idle ones. 0: Apache's own.
+	AsyncRequestWorkerFactor float64
+	GracefulShutdownTimeout  time.Duration // 0: none
+	Timeout                  time.Duration
+	ProxyTimeout             time.Duration
+	WorkerTimeout            time.Duration
+	HostnameLookups          string // on | off | double
+	LogLevel                 string
+	TLS                      TLS
+	Balancer                 *Balancer // nil: one backend is led to, of several each in turn
+	Scoreboard               bool      // it is read once a second, which takes a worker
+	Extra                    string    // raw directives
+	Server                   string    // path of another build
 	// Config is the path of a file of the user's own, which is left as it is: of the
 	// rest only Server is set then. Listen is where it listens.
 	Config string

@@ -20,6 +20,7 @@ type Site struct {
 	Listen   netip.AddrPort   // where clients will dial
 	Backends []netip.AddrPort // where the echo servers listen
 	Sources  []netip.Addr     // local addresses to dial them from, for targets that can choose
+	Probe    netip.Addr       // where the runner's own questions come from; zero: anywhere
 	// Dir is the instance's private temporary directory: empty, owned by us,
 	// removed with everything in it after the trial.
 	Dir string

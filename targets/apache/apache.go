@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"syscall"
 	"time"
 
 	"wsgauge/scenarios"
@@ -29,19 +30,21 @@ func New(config scenarios.Apache) *Target {
 	return &Target{config: config, host: thisHost()}
 }
 
-// Find looks for the server and for every module that the scenario needs. A
-// *[targets.MissingError] names what is not there and the package that has it;
-// another error says what is wrong with the server found or the scenario.
+// Find looks for the server and for every module that the scenario needs, and has
+// the server read a file of the user's own. A *[targets.MissingError] names what is
+// not there and the package that has it; another error says what is wrong with the
+// server found, the scenario or that file.
 func (t *Target) Find() (targets.Version, error) {
-	server, err := t.host.find(t.config.Server)
+	server, err := t.host.find(t.config.Server, gateOf(t.config))
 	if err != nil {
 		return targets.Version{}, err
 	}
-	size, err := sizeOf(t.config)
-	if err != nil {
-		return targets.Version{}, err
+	if t.config.Config != "" {
+		err = t.findOwn(server)
+	} else {
+		err = t.findModules(server)
 	}
-	if _, err := t.host.modules(server, needed(size.mpm, false)); err != nil {
+	if err != nil {
 		return targets.Version{}, err
 	}
 	sum, err := fileSHA256(server.path)
@@ -51,19 +54,82 @@ func (t *Target) Find() (targets.Version, error) {
 	return targets.Version{Text: server.text, Path: server.path, SHA256: sum}, nil
 }
 
+func (t *Target) findModules(server server) error {
+	size, err := sizeOf(t.config)
+	if err != nil {
+		return err
+	}
+	if err := checkRoute(t.config); err != nil {
+		return err
+	}
+	_, err = t.host.modules(server, needed(t.config, size.mpm, 1))
+	return err
+}
+
 // Prepare writes the configuration and has the server check it. Besides the
 // errors of [Target.Find] it returns what is wrong with the scenario's values
 // and, for directives in `extra:`, the server's own message and line.
 func (t *Target) Prepare(site targets.Site) (*targets.Instance, error) {
-	server, err := t.host.find(t.config.Server)
+	server, err := t.host.find(t.config.Server, gateOf(t.config))
 	if err != nil {
 		return nil, err
 	}
+	if site.Dir, err = filepath.Abs(site.Dir); err != nil {
+		return nil, fmt.Errorf("preparing Apache: %w", err)
+	}
+	if site.LogDir, err = filepath.Abs(site.LogDir); err != nil {
+		return nil, fmt.Errorf("preparing Apache: %w", err)
+	}
+	if t.config.Config != "" {
+		return t.prepareOwn(server, site)
+	}
+	c, err := t.configuration(server, site)
+	if err != nil {
+		return nil, err
+	}
+	text, extraAt, err := c.text()
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(site.Dir, "apache.conf")
+	if err := c.writeFiles(path, text); err != nil {
+		return nil, err
+	}
+	if err := check(server, path, site.Dir, extraAt); err != nil {
+		return nil, err
+	}
+	return &targets.Instance{
+		Addrs:     []netip.AddrPort{site.Listen},
+		Argv:      []string{server.path, "-D", "FOREGROUND", "-f", path, "-d", site.Dir},
+		Dir:       site.Dir,
+		Config:    text,
+		ErrorLog:  c.errorLog(),
+		Code:      Code,
+		Settled:   c.size.settled,
+		StopGrace: stopGrace,
+		Graceful:  graceful,
+		Restart:   restart,
+		Status:    c.status(),
+	}, nil
+}
+
+// What makes httpd read its configuration again: new children at once, and the old
+// ones end with their last tunnel; or with all tunnels.
+var (
+	graceful = targets.Action{Signal: syscall.SIGUSR1}
+	restart  = targets.Action{Signal: syscall.SIGHUP}
+)
+
+// configuration gathers what goes into the file.
+func (t *Target) configuration(server server, site targets.Site) (*configuration, error) {
 	size, err := sizeOf(t.config)
 	if err != nil {
 		return nil, err
 	}
-	load, err := t.host.modules(server, needed(size.mpm, len(site.Backends) > 1))
+	if err := checkRoute(t.config); err != nil {
+		return nil, err
+	}
+	load, err := t.host.modules(server, needed(t.config, size.mpm, len(site.Backends)))
 	if err != nil {
 		return nil, err
 	}
@@ -71,46 +137,25 @@ func (t *Target) Prepare(site targets.Site) (*targets.Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := filepath.Abs(site.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("preparing Apache in %s: %w", site.Dir, err)
-	}
-	logDir, err := filepath.Abs(site.LogDir)
-	if err != nil {
-		return nil, fmt.Errorf("preparing Apache with logs in %s: %w", site.LogDir, err)
-	}
-	site.Dir, site.LogDir = dir, logDir
+	return &configuration{Apache: t.config, server: server, size: size, load: load, account: account, site: site}, nil
+}
 
-	c := configuration{
-		Apache: t.config, server: server, size: size, load: load,
-		account: account, site: site,
-	}
-	text, extraAt, err := c.text()
-	if err != nil {
-		return nil, err
-	}
-	path := filepath.Join(dir, "apache.conf")
+// writeFiles lays out the instance's directory.
+func (c *configuration) writeFiles(path, text string) error {
 	for _, sub := range []string{c.runDir(), c.documentRoot()} {
 		if err := os.MkdirAll(sub, 0o755); err != nil {
-			return nil, fmt.Errorf("preparing Apache: %w", err)
+			return fmt.Errorf("preparing Apache: %w", err)
+		}
+	}
+	if c.balanced() && lbmethod(c.Apache) == "heartbeat" {
+		if err := os.WriteFile(c.heartbeats(), []byte(c.heartbeatText()), 0o644); err != nil {
+			return fmt.Errorf("preparing Apache: %w", err)
 		}
 	}
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		return nil, fmt.Errorf("writing Apache's configuration: %w", err)
+		return fmt.Errorf("writing Apache's configuration: %w", err)
 	}
-	if err := check(server, path, dir, extraAt); err != nil {
-		return nil, err
-	}
-	return &targets.Instance{
-		Addrs:     []netip.AddrPort{site.Listen},
-		Argv:      []string{server.path, "-D", "FOREGROUND", "-f", path, "-d", dir},
-		Dir:       dir,
-		Config:    text,
-		ErrorLog:  c.errorLog(),
-		Code:      Code,
-		Settled:   size.settled,
-		StopGrace: stopGrace,
-	}, nil
+	return nil
 }
 
 // aCode is how httpd marks a message: after the line's prefix and, where a

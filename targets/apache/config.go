@@ -2,9 +2,9 @@ package apache
 
 import (
 	"fmt"
-	"net/netip"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,9 +70,9 @@ func (c *configuration) text() (string, int, error) {
 	c.writeModules(&w)
 	c.writeMPM(&w)
 	c.writeServing(&w)
-	if err := c.writeRoute(&w); err != nil {
-		return "", 0, err
-	}
+	c.writeTLS(&w)
+	c.writeStatus(&w)
+	c.writeRoute(&w)
 	if c.Extra == "" {
 		return w.String(), 0, nil
 	}
@@ -146,6 +146,10 @@ func (c *configuration) writeMPM(w *writer) {
 	w.number("MinSpare"+spare, s.minSpare)
 	w.number("MaxSpare"+spare, s.maxSpare)
 	w.line("MaxConnectionsPerChild %d", c.MaxConnectionsPerChild)
+	if c.AsyncRequestWorkerFactor > 0 {
+		w.line("AsyncRequestWorkerFactor %s", strconv.FormatFloat(c.AsyncRequestWorkerFactor, 'f', -1, 64))
+	}
+	w.number("GracefulShutdownTimeout", int(c.GracefulShutdownTimeout/time.Second))
 }
 
 // spawning says in words when children come and go.
@@ -164,7 +168,11 @@ func (c *configuration) spawning() string {
 
 func (c *configuration) writeServing(w *writer) {
 	w.line("")
-	w.line("# A tunnel without a byte in either direction ends after %d s.", int(c.idleLimit()/time.Second))
+	if c.route() == "legacy" {
+		w.line("# No tunnel ends for its silence: the loop of mod_proxy_wstunnel has no timeout.")
+	} else {
+		w.line("# A tunnel without a byte in either direction ends after %d s.", int(c.idleLimit()/time.Second))
+	}
 	w.line("Timeout %d", int(c.timeout()/time.Second))
 	w.number("ProxyTimeout", int(c.ProxyTimeout/time.Second))
 	w.line("KeepAlive On")
@@ -174,37 +182,6 @@ func (c *configuration) writeServing(w *writer) {
 	w.line("# Everything is proxied; what `extra:` exempts finds an empty directory.")
 	w.line("DocumentRoot \"%s\"", c.documentRoot())
 }
-
-func (c *configuration) writeRoute(w *writer) error {
-	if c.Route != "" && c.Route != "proxypass" {
-		return fmt.Errorf("route %q is not known (proxypass is)", c.Route)
-	}
-	if len(c.site.Backends) == 0 {
-		return fmt.Errorf("preparing Apache: there is no backend to route to")
-	}
-	timeout := ""
-	if c.WorkerTimeout > 0 {
-		timeout = fmt.Sprintf(" timeout=%d", int(c.WorkerTimeout/time.Second))
-	}
-	w.line("")
-	w.line("# mod_proxy_http serves ws:// itself: it waits for the backend's 101 and then tunnels,")
-	w.line("# and plain HTTP passes through the same route. mod_proxy_wstunnel would decline.")
-	if len(c.site.Backends) == 1 {
-		w.line("ProxyPass \"/\" \"%s\"%s", backendURL(c.site.Backends[0])+"/", timeout)
-		return nil
-	}
-	w.line("# bybusyness counts live tunnels, so they stay even after reconnects.")
-	w.line("<Proxy \"balancer://backends\">")
-	for _, b := range c.site.Backends {
-		w.line("  BalancerMember \"%s\"%s", backendURL(b), timeout)
-	}
-	w.line("  ProxySet lbmethod=bybusyness")
-	w.line("</Proxy>")
-	w.line("ProxyPass \"/\" \"balancer://backends/\"")
-	return nil
-}
-
-func backendURL(a netip.AddrPort) string { return "ws://" + a.String() }
 
 func (c *configuration) timeout() time.Duration {
 	if c.Timeout > 0 {
@@ -218,7 +195,7 @@ func (c *configuration) timeout() time.Duration {
 func (c *configuration) idleLimit() time.Duration {
 	backend := c.timeout()
 	switch {
-	case c.WorkerTimeout > 0:
+	case c.WorkerTimeout > 0 && !c.genericWorker():
 		backend = c.WorkerTimeout
 	case c.ProxyTimeout > 0:
 		backend = c.ProxyTimeout
@@ -250,7 +227,8 @@ func (c *configuration) checkValues() error {
 	for _, d := range []struct {
 		key   string
 		value time.Duration
-	}{{"timeout", c.Timeout}, {"proxy_timeout", c.ProxyTimeout}, {"worker_timeout", c.WorkerTimeout}} {
+	}{{"timeout", c.Timeout}, {"proxy_timeout", c.ProxyTimeout}, {"worker_timeout", c.WorkerTimeout},
+		{"graceful_shutdown_timeout", c.GracefulShutdownTimeout}} {
 		if d.value < 0 || d.value%time.Second != 0 {
 			return fmt.Errorf("%s %v: Apache counts whole seconds here", d.key, d.value)
 		}
@@ -267,6 +245,15 @@ func (c *configuration) checkValues() error {
 		if err := CheckPath(path); err != nil {
 			return err
 		}
+	}
+	if len(c.site.Backends) == 0 {
+		return fmt.Errorf("preparing Apache: there is no backend to route to")
+	}
+	if err := checkRoute(c.Apache); err != nil {
+		return err
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
 	}
 	return checkExtra(c.Extra)
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func fixed(t *testing.T, a scenarios.Apache) *configuration {
 		Apache: a,
 		server: server{path: "/usr/sbin/apache2", text: "Apache/2.4.71 (Debian)", version: version{2, 4, 71}},
 		size:   size,
-		load:   loadable{dir: "/usr/lib/apache2/modules", names: []string{"mpm_" + size.mpm, "authz_core", "proxy", "proxy_http"}},
+		load:   loadable{dir: "/usr/lib/apache2/modules", names: without(needed(a, size.mpm, 1), "unixd")},
 		site: targets.Site{
 			Listen:   netip.MustParseAddrPort("127.1.2.3:20000"),
 			Backends: []netip.AddrPort{netip.MustParseAddrPort("127.1.2.4:20001")},
@@ -37,13 +38,26 @@ func fixed(t *testing.T, a scenarios.Apache) *configuration {
 	}
 }
 
+// without is what is left where something is compiled in.
+func without(names []string, builtIn string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return name == builtIn })
+}
+
 func TestConfigurationGolden(t *testing.T) {
 	root := func(c *configuration) { c.account = account{"www-data", "www-data"} }
 	two := func(c *configuration) {
 		c.site.Backends = append(c.site.Backends, netip.MustParseAddrPort("[::1]:20002"))
-		c.load.names = append(c.load.names, "slotmem_shm", "proxy_balancer", "lbmethod_bybusyness")
+		c.load.names = without(needed(c.Apache, c.size.mpm, 2), "unixd")
 	}
 	static := func(c *configuration) { c.load = loadable{} }
+	secure := func(c *configuration) {
+		c.site.Certificates = &targets.Certificates{CA: "/tmp/tls/ca.pem", Cert: "/tmp/tls/cert.pem", Key: "/tmp/tls/key.pem"}
+		c.site.Probe = netip.MustParseAddr("127.1.2.5")
+	}
+	older := func(c *configuration) { c.server.version, c.server.text = version{2, 4, 41}, "Apache/2.4.41 (Ubuntu)" }
+	sticky := func(method string) *scenarios.Balancer {
+		return &scenarios.Balancer{Members: 2, LBMethod: method, Sticky: true}
+	}
 	none := func(*configuration) {}
 	for name, g := range map[string]struct {
 		apache scenarios.Apache
@@ -56,6 +70,17 @@ func TestConfigurationGolden(t *testing.T) {
 		"worker-stock-root": {scenarios.Apache{MPM: "worker", Start: "stock", ThreadsPerChild: 128, ThreadLimit: 64, ServerLimit: 4}, root},
 		"prefork-full-root": {scenarios.Apache{MPM: "prefork", Start: "full", MaxRequestWorkers: 400}, root},
 		"prefork-stock":     {scenarios.Apache{MPM: "prefork", Start: "stock", MaxRequestWorkers: 400, ServerLimit: 350}, static},
+		"upgrade":           {scenarios.Apache{Route: "upgrade", WorkerTimeout: 7 * time.Second}, none},
+		"upgrade-balanced":  {scenarios.Apache{Route: "upgrade", Balancer: sticky("byrequests")}, two},
+		"rewrite":           {scenarios.Apache{Route: "rewrite", WorkerTimeout: 7 * time.Second, Scoreboard: true}, secure},
+		"rewrite-balanced":  {scenarios.Apache{Route: "rewrite", WorkerTimeout: 7 * time.Second, Balancer: sticky("bytraffic")}, two},
+		"legacy":            {scenarios.Apache{Route: "legacy"}, none},
+		"legacy-older":      {scenarios.Apache{Route: "legacy"}, older},
+		"legacy-balanced":   {scenarios.Apache{Route: "legacy"}, two},
+		"heartbeat":         {scenarios.Apache{Balancer: &scenarios.Balancer{LBMethod: "heartbeat"}}, none},
+		"tls":               {scenarios.Apache{TLS: scenarios.TLS{Frontend: true, Backend: true, Max: "1.2"}, Scoreboard: true}, secure},
+		"tls-upgrade": {scenarios.Apache{Route: "upgrade", TLS: scenarios.TLS{Backend: true, Min: "1.3"},
+			AsyncRequestWorkerFactor: 2.5, GracefulShutdownTimeout: 5 * time.Second}, secure},
 		"everything": {scenarios.Apache{
 			MPM: "event", Start: "full", Route: "proxypass", ServerLimit: 8, StartServers: 2, ThreadsPerChild: 100,
 			ThreadLimit: 128, MaxRequestWorkers: 400, MinSpareThreads: 50, MaxSpareThreads: 200,
@@ -90,12 +115,22 @@ func TestConfigurationGolden(t *testing.T) {
 
 func TestConfigurationRefuses(t *testing.T) {
 	for want, change := range map[string]func(*configuration){
-		"timeout 1.5s: Apache counts whole seconds":           func(c *configuration) { c.Timeout = 1500 * time.Millisecond },
-		"worker_timeout -1s":                                  func(c *configuration) { c.WorkerTimeout = -time.Second },
-		"log_level \"warn\\nListen 80\"":                      func(c *configuration) { c.LogLevel = "warn\nListen 80" },
-		"hostname_lookups \"maybe\"":                          func(c *configuration) { c.HostnameLookups = "maybe" },
-		"the path \"/tmp/a\\\"b\"":                            func(c *configuration) { c.site.Dir = `/tmp/a"b` },
-		"no backend":                                          func(c *configuration) { c.site.Backends = nil },
+		"timeout 1.5s: Apache counts whole seconds":      func(c *configuration) { c.Timeout = 1500 * time.Millisecond },
+		"worker_timeout -1s":                             func(c *configuration) { c.WorkerTimeout = -time.Second },
+		"log_level \"warn\\nListen 80\"":                 func(c *configuration) { c.LogLevel = "warn\nListen 80" },
+		"hostname_lookups \"maybe\"":                     func(c *configuration) { c.HostnameLookups = "maybe" },
+		"the path \"/tmp/a\\\"b\"":                       func(c *configuration) { c.site.Dir = `/tmp/a"b` },
+		"no backend":                                     func(c *configuration) { c.site.Backends = nil },
+		"lbmethod \"roulette\" is not known (byrequests": func(c *configuration) { c.Balancer = &scenarios.Balancer{LBMethod: "roulette"} },
+		"members -1":                                     func(c *configuration) { c.Balancer = &scenarios.Balancer{Members: -1} },
+		"no version is from \"1.3\" to \"1.2\"": func(c *configuration) {
+			c.TLS, c.site.Certificates = scenarios.TLS{Frontend: true, Min: "1.3", Max: "1.2"}, &targets.Certificates{}
+		},
+		"there are no certificates": func(c *configuration) { c.TLS.Backend = true },
+		"the path \"/tmp/${x}\"": func(c *configuration) {
+			c.TLS, c.site.Certificates = scenarios.TLS{Frontend: true}, &targets.Certificates{Cert: "/tmp/${x}"}
+		},
+		"graceful_shutdown_timeout 1ms":                       func(c *configuration) { c.GracefulShutdownTimeout = time.Millisecond },
 		"route \"teleport\"":                                  func(c *configuration) { c.Route = "teleport" },
 		"line 2 of `extra:`: ThreadsPerChild has a key":       func(c *configuration) { c.Extra = "\n  ThreadsPerChild 9" },
 		"line 1 of `extra:`: Listen is wsgauge's to set":      func(c *configuration) { c.Extra = "Listen 80" },

@@ -23,10 +23,6 @@ import (
 	"wsgauge/targets"
 )
 
-// oldest is the first version whose mod_proxy_http serves ws:// itself and looks
-// for the backend's 101 before it opens the tunnel.
-var oldest = version{2, 4, 48}
-
 // askTimeout bounds a question to the server (-V, -l, -t). They take a few
 // milliseconds on an idle machine.
 const askTimeout = 20 * time.Second
@@ -73,8 +69,9 @@ type server struct {
 	static  []string // compiled in: "mod_unixd", "event"
 }
 
-// find returns the server at path, or the first one that the machine has.
-func (h host) find(path string) (server, error) {
+// find returns the server at path, or the first one that the machine has and that is
+// new enough.
+func (h host) find(path string, need gate) (server, error) {
 	if path != "" {
 		abs, err := filepath.Abs(path)
 		if err != nil {
@@ -85,7 +82,7 @@ func (h host) find(path string) (server, error) {
 		if _, err := os.Stat(abs); err != nil {
 			return server{}, missing
 		}
-		s, err := ask(abs)
+		s, err := ask(abs, need)
 		if err != nil {
 			missing.Why = "cannot be used: " + err.Error()
 			return server{}, missing
@@ -95,7 +92,7 @@ func (h host) find(path string) (server, error) {
 	}
 	var refused error // the reason why the first candidate will not do
 	for _, candidate := range h.candidates() {
-		s, err := ask(candidate)
+		s, err := ask(candidate, need)
 		if err == nil {
 			return s, nil
 		}
@@ -134,7 +131,7 @@ func (h host) candidates() []string {
 }
 
 // ask has the server at path say what it is.
-func ask(path string) (server, error) {
+func ask(path string, need gate) (server, error) {
 	// Without -f, -V reads the system's configuration to name the MPM. With an
 	// empty one it complains of the missing MPM after its answer, so the answer
 	// counts here and not the exit code.
@@ -146,9 +143,9 @@ func ask(path string) (server, error) {
 		}
 		return s, fmt.Errorf("%s is not a usable Apache httpd: -V: %w%s", path, err, quoted(out))
 	}
-	if slices.Compare(s.version[:], oldest[:]) < 0 {
-		return s, fmt.Errorf("%s is %s: Apache httpd %s or newer is needed, since mod_proxy_http serves ws:// only from there on (name another build by `server:`)",
-			path, s.text, oldest)
+	if !need.admits(s.version) {
+		return s, fmt.Errorf("%s is %s: Apache httpd %s or newer is needed, since %s (name another build by `server:`)",
+			path, s.text, need.least, need.why)
 	}
 	if out, err = run(path, "-l"); err != nil {
 		return s, fmt.Errorf("asking %s for its compiled-in modules: -l: %w%s", path, err, quoted(out))
@@ -190,10 +187,14 @@ func (s *server) parseSettings(out string) bool {
 // run asks a server a question and returns what it wrote. The server gets a process
 // group of its own: the Ctrl-C of a terminal goes to all of ours, and would make it
 // look like a server that cannot be used.
-func run(path string, args ...string) (string, error) {
+func run(path string, args ...string) (string, error) { return runIn("", nil, path, args...) }
+
+// runIn is run in a directory, with additions to our environment.
+func runIn(dir string, env []string, path string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // all that it has started
 	cmd.WaitDelay = time.Second

@@ -100,7 +100,7 @@ func TestServersThatWillNotDo(t *testing.T) {
 		}
 		// One that will do later on the list is taken.
 		h.servers = append(h.servers, fakeServer(t, t.TempDir(), "2.4.48", ""))
-		if s, err := h.find(""); err != nil || s.path != h.servers[1] || s.version.String() != "2.4.48" {
+		if s, err := h.find("", gateOf(scenarios.Apache{})); err != nil || s.path != h.servers[1] || s.version.String() != "2.4.48" {
 			t.Errorf("found %+v, %v", s, err)
 		}
 	}
@@ -118,7 +118,7 @@ func TestBusyboxIsNotAsked(t *testing.T) {
 	}
 	h := bare(t, debian)
 	h.servers = []string{filepath.Join(dir, "httpd")}
-	_, err := h.find("")
+	_, err := h.find("", gateOf(scenarios.Apache{}))
 	wantMissing(t, err, "Apache httpd", "apt-get install apache2-bin")
 	if _, err := os.Stat(marker); err == nil {
 		t.Error("busybox was run")
@@ -129,18 +129,18 @@ func TestModulesCompiledIn(t *testing.T) {
 	all := `  mod_so.c\n  prefork.c\n  mod_unixd.c\n  mod_authz_core.c\n  mod_proxy.c\n  mod_proxy_http.c\n`
 	h := bare(t, debian)
 	h.servers = []string{fakeServer(t, t.TempDir(), "2.4.60", all)}
-	s, err := h.find("")
+	s, err := h.find("", gateOf(scenarios.Apache{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	load, err := h.modules(s, needed("prefork", false))
+	load, err := h.modules(s, needed(scenarios.Apache{}, "prefork", 1))
 	if err != nil || load.dir != "" || len(load.names) != 0 {
 		t.Errorf("to be loaded: %+v, %v", load, err)
 	}
-	if _, err := h.modules(s, needed("event", false)); err == nil || !strings.Contains(err.Error(), "has its MPM prefork compiled in and cannot run event") {
+	if _, err := h.modules(s, needed(scenarios.Apache{}, "event", 1)); err == nil || !strings.Contains(err.Error(), "has its MPM prefork compiled in and cannot run event") {
 		t.Errorf("event on a prefork build: %v", err)
 	}
-	_, err = h.modules(s, needed("prefork", true))
+	_, err = h.modules(s, needed(scenarios.Apache{}, "prefork", 2))
 	wantMissing(t, err, "Apache's mod_slotmem_shm (not compiled in, and no directory of modules)", "apt-get install --reinstall apache2-bin")
 }
 
@@ -150,7 +150,7 @@ func TestMissingModule(t *testing.T) {
 	needApache(t)
 	h := thisHost()
 	h.osRelease = bare(t, debian).osRelease
-	real, err := h.find("")
+	real, err := h.find("", gateOf(scenarios.Apache{}))
 	if err != nil {
 		t.Fatal(err)
 	}

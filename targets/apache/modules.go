@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"wsgauge/scenarios"
 	"wsgauge/targets"
 )
 
@@ -15,10 +16,28 @@ var mpms = []string{"event", "worker", "prefork"}
 
 // needed lists the modules of a configuration without their "mod_" prefix, in
 // the order in which they are to be loaded.
-func needed(mpm string, balancer bool) []string {
+func needed(a scenarios.Apache, mpm string, backends int) []string {
 	names := []string{"mpm_" + mpm, "unixd", "authz_core", "proxy", "proxy_http"}
-	if balancer {
-		names = append(names, "slotmem_shm", "proxy_balancer", "lbmethod_bybusyness")
+	switch routeOf(a) {
+	case "rewrite":
+		names = append(names, "rewrite")
+	case "legacy":
+		names = append(names, "proxy_wstunnel", "rewrite")
+	}
+	if balanced(a, backends) {
+		names = append(names, "slotmem_shm", "proxy_balancer", "lbmethod_"+lbmethod(a))
+		if a.Balancer != nil && a.Balancer.Sticky {
+			names = append(names, "headers")
+		}
+	}
+	if a.TLS.Frontend {
+		names = append(names, "socache_shmcb")
+	}
+	if a.TLS.Frontend || a.TLS.Backend {
+		names = append(names, "ssl")
+	}
+	if a.Scoreboard {
+		names = append(names, "authz_host", "status")
 	}
 	return names
 }

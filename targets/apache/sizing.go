@@ -129,6 +129,12 @@ func checkKeys(a scenarios.Apache, mpm string) error {
 			return fmt.Errorf("%s does not exist in MPM %s (remove it, or choose another mpm)", k.name, mpm)
 		}
 	}
+	switch factor := a.AsyncRequestWorkerFactor; {
+	case factor < 0:
+		return fmt.Errorf("async_request_worker_factor %g is below zero", factor)
+	case factor > 0 && mpm != "event":
+		return fmt.Errorf("async_request_worker_factor does not exist in MPM %s (remove it, or choose event)", mpm)
+	}
 	// PTHREAD_STACK_MIN: with less, the server starts and then makes no thread.
 	const leastStack = 16 << 10
 	if a.ThreadStackSize > 0 && a.ThreadStackSize < leastStack {
