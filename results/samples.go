@@ -11,7 +11,7 @@ import (
 
 // Sample is a row of samples.csv: one second of one group of processes, or of the
 // machine. What was not measured is nil, and an empty cell in the file. Counters
-// (CPU, steal, the sample's cost) only grow within a trial, and differences of them
+// (CPU, steal, the sample's cost, scrapes missed) only grow within a trial, and differences of them
 // count; the rest is as seen at the moment.
 type Sample struct {
 	TS     float64 // seconds after the run's start
@@ -33,6 +33,13 @@ type Sample struct {
 	// one from the target to the backend.
 	FrontEstablished, FrontTimeWait, FrontCloseWait, FrontFinWait *float64
 	BackEstablished, BackTimeWait, BackCloseWait, BackFinWait     *float64
+
+	// What the target says of its own workers (Apache's scoreboard), a second ago at most.
+	// Closing are connections as well that wait for their clients to end without a worker;
+	// graceful belong to a generation that is to end; free are places without a process.
+	WorkersBusy, WorkersIdle, WorkersClosing, WorkersGraceful, SlotsFree *float64
+	// ScrapesMissed counts the questions that the target did not answer in time.
+	ScrapesMissed *float64
 
 	MessagesOutstanding *float64 // sent and not answered yet
 	TunnelsOpen         *float64
@@ -72,6 +79,12 @@ var sampleColumns = []struct {
 	{"back_time_wait", func(s *Sample) **float64 { return &s.BackTimeWait }},
 	{"back_close_wait", func(s *Sample) **float64 { return &s.BackCloseWait }},
 	{"back_fin_wait", func(s *Sample) **float64 { return &s.BackFinWait }},
+	{"workers_busy", func(s *Sample) **float64 { return &s.WorkersBusy }},
+	{"workers_idle", func(s *Sample) **float64 { return &s.WorkersIdle }},
+	{"workers_closing", func(s *Sample) **float64 { return &s.WorkersClosing }},
+	{"workers_graceful", func(s *Sample) **float64 { return &s.WorkersGraceful }},
+	{"slots_free", func(s *Sample) **float64 { return &s.SlotsFree }},
+	{"scrapes_missed", func(s *Sample) **float64 { return &s.ScrapesMissed }},
 	{"messages_outstanding", func(s *Sample) **float64 { return &s.MessagesOutstanding }},
 	{"tunnels_open", func(s *Sample) **float64 { return &s.TunnelsOpen }},
 	{"steal_seconds", func(s *Sample) **float64 { return &s.StealSeconds }},

@@ -52,6 +52,9 @@ func Make(dir string, addrs []netip.Addr) (Files, error) {
 	}
 	for _, a := range addrs {
 		template.IPAddresses = append(template.IPAddresses, net.IP(a.AsSlice()))
+		// Apache compares the host of a URL with names alone, also when it is an address
+		// (SSLProxyCheckPeerName; seen on 2.4.71). Nobody else looks here for an address.
+		template.DNSNames = append(template.DNSNames, a.String())
 	}
 	leaf, key, err := issue(template, ca, caKey)
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"wsgauge/targets"
 )
 
+// loopback is where a server with a configuration of the user's own may listen.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
 // certify makes the trial's certificates, when anything in it speaks TLS. They lie
 // in its temporary directory and go with it; the agents get the authority's with
 // their assignment.
@@ -22,7 +25,7 @@ func (t *trial) certify() error {
 	if err != nil {
 		return fmt.Errorf("a directory for the trial's certificates: %w", err)
 	}
-	made, err := certs.Make(dir, []netip.Addr{t.site.target, t.site.backend})
+	made, err := certs.Make(dir, []netip.Addr{t.site.target, t.site.backend, loopback})
 	if err != nil {
 		return err
 	}

@@ -282,6 +282,9 @@ func (s *sampler) row(at time.Time, group string, u proc.Usage) results.Sample {
 	}
 	row.RSSBytes, row.PSSBytes = measured(u.RSS), measured(u.PSS)
 	row.FDs, row.Threads, row.Processes = measured(int64(u.FDs)), measured(int64(u.Threads)), measured(int64(u.Processes))
+	if group == "target" {
+		s.trial.board.fill(&row, at)
+	}
 	if group == "agents" {
 		row.MessagesOutstanding, row.TunnelsOpen = measured(int64(s.now.outstanding)), measured(int64(s.now.open))
 	}

@@ -41,6 +41,7 @@ type trial struct {
 	child    *proc.Child           // the target; nil for direct
 	agents   *agents
 	sampler  *sampler
+	board    *scoreboard // nil: the target says nothing of its workers
 	log      *targets.Tail
 	sum      loadgen.Recorder
 	passes   []*passes     // by step, in their order
@@ -124,6 +125,9 @@ func (t *trial) up(ctx context.Context) error {
 		return err
 	}
 	t.readLog(false)
+	if t.board, err = startScoreboard(t); err != nil {
+		return err
+	}
 	t.sampler, err = startSampler(t)
 	return err
 }
@@ -167,7 +171,7 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			return err
 		}
-		t.instance, err = t.target.impl.Prepare(targets.Site{Listen: addr, Backends: t.addrs, Sources: t.site.onward,
+		t.instance, err = t.target.impl.Prepare(targets.Site{Listen: addr, Backends: t.addrs, Sources: t.site.onward, Probe: t.site.probe,
 			Dir: dir, LogDir: logDir, Certificates: t.files, Executable: r.Executable, Opened: r.scenario.MaxOpen()})
 		if err != nil {
 			return err
@@ -249,7 +253,7 @@ func (t *trial) settled(ctx context.Context) error {
 	}
 	defer prober.Close()
 	for {
-		free, err := t.idle()
+		free, err := idle(t.everyLeg)
 		if err != nil {
 			return err
 		}
@@ -274,8 +278,10 @@ func (t *trial) settled(ctx context.Context) error {
 }
 
 // idle tells whether no connection is left on either leg, TIME_WAIT apart.
-func (t *trial) idle() (bool, error) {
-	legs, err := proc.Sockets(t.leg)
+func (t *trial) idle() (bool, error) { return idle(t.leg) }
+
+func idle(leg func(local, remote netip.AddrPort) string) (bool, error) {
+	legs, err := proc.Sockets(leg)
 	if err != nil {
 		return false, err
 	}
@@ -289,8 +295,17 @@ func (t *trial) idle() (bool, error) {
 	return true, nil
 }
 
-// leg names the side of the target that a socket serves, by the listener's end.
-func (t *trial) leg(local, _ netip.AddrPort) string {
+// leg names the side of the target that a socket serves, by the listener's end. The
+// runner's own questions (readiness, the scoreboard) are not of the load.
+func (t *trial) leg(local, remote netip.AddrPort) string {
+	if remote.Addr() == t.site.probe {
+		return ""
+	}
+	return t.everyLeg(local, remote)
+}
+
+// everyLeg is leg with the runner's own questions.
+func (t *trial) everyLeg(local, _ netip.AddrPort) string {
 	switch {
 	case slices.Contains(t.instance.Addrs, local):
 		return "front"
@@ -381,6 +396,7 @@ func (t *trial) down(ctx context.Context) error {
 	if t.sampler != nil {
 		t.sampler.stop()
 	}
+	t.board.stop()
 	if t.agents != nil {
 		errs = append(errs, t.agents.stop(ctx))
 	}

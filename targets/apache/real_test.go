@@ -3,15 +3,19 @@ package apache
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +25,7 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 
+	"wsgauge/internal/certs"
 	"wsgauge/scenarios"
 	"wsgauge/targets"
 )
@@ -43,6 +48,18 @@ type backend struct {
 	addr netip.AddrPort
 	name string
 	open sync.WaitGroup
+	stop func() // ends it and all its connections, before the test does
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+	uris  []string // of all requests, as they came
+}
+
+// asked are the requests so far.
+func (b *backend) asked() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.uris)
 }
 
 // loopback gives each test addresses of its own, so that no socket of another
@@ -52,32 +69,48 @@ func loopback(t *testing.T, last int) string {
 	return fmt.Sprintf("127.%d.%d.%d", 100+os.Getpid()%100, os.Getpid()/100%250, last)
 }
 
-func startBackend(t *testing.T, last int) *backend {
+func startBackend(t *testing.T, last int) *backend { return startBackendTLS(t, last, nil) }
+
+// startBackendTLS starts one that speaks wss when there are certificates.
+func startBackendTLS(t *testing.T, last int, files *targets.Certificates) *backend {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(loopback(t, last), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &backend{addr: l.Addr().(*net.TCPAddr).AddrPort(), name: fmt.Sprint("backend ", last)}
-	server := &http.Server{Handler: b}
+	b := &backend{addr: l.Addr().(*net.TCPAddr).AddrPort(), name: fmt.Sprint("backend ", last), conns: map[net.Conn]bool{}}
+	server := &http.Server{Handler: b, ErrorLog: log.New(io.Discard, "", 0)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := server.Serve(l); err != http.ErrServerClosed {
+		serve := func() error { return server.Serve(l) }
+		if files != nil {
+			serve = func() error { return server.ServeTLS(l, files.Cert, files.Key) }
+		}
+		if err := serve(); err != http.ErrServerClosed {
 			t.Errorf("backend: %v", err)
 		}
 	}()
-	t.Cleanup(func() {
+	b.stop = sync.OnceFunc(func() {
 		if err := server.Close(); err != nil {
 			t.Errorf("backend: %v", err)
 		}
 		<-done
+		b.mu.Lock()
+		for conn := range b.conns {
+			_ = conn.Close() // its own goroutine closes it too
+		}
+		b.mu.Unlock()
 		b.open.Wait()
 	})
+	t.Cleanup(b.stop)
 	return b
 }
 
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	b.uris = append(b.uris, r.RequestURI)
+	b.mu.Unlock()
 	if r.Header.Get("Upgrade") == "" {
 		_, _ = io.WriteString(w, "plain from "+b.name) // the client sees a failure
 		return
@@ -87,9 +120,17 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the client sees it
 	}
 	b.open.Add(1)
+	b.mu.Lock()
+	b.conns[conn] = true
+	b.mu.Unlock()
 	go func() {
 		defer b.open.Done()
-		defer conn.Close()
+		defer func() {
+			b.mu.Lock()
+			delete(b.conns, conn)
+			b.mu.Unlock()
+			_ = conn.Close() // stop may have closed it
+		}()
 		for {
 			msg, op, err := wsutil.ReadClientData(conn)
 			if err != nil || wsutil.WriteServerMessage(conn, op, append(msg, " from "+b.name...)) != nil {
@@ -107,11 +148,18 @@ type running struct {
 	log    *targets.Tail
 	ended  chan error
 	stderr *os.File
+	client *tls.Config // nil: clients connect by ws
 }
 
 // start prepares and starts a server in a process group of its own and waits
 // until it is settled. It is stopped, and must stop in time, when the test ends.
 func start(t *testing.T, a scenarios.Apache, backends ...*backend) *running {
+	t.Helper()
+	return startAt(t, a, targets.Site{}, backends...)
+}
+
+// startAt is start with parts of a site given.
+func startAt(t *testing.T, a scenarios.Apache, site targets.Site, backends ...*backend) *running {
 	t.Helper()
 	needApache(t)
 	// Not t.TempDir, whose parents keep everybody else out: the directory has to
@@ -120,12 +168,21 @@ func start(t *testing.T, a scenarios.Apache, backends ...*backend) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	logDir := t.TempDir()
-	site := targets.Site{Listen: freeAddr(t, loopback(t, 1)), Dir: dir, LogDir: logDir}
+	if !site.Listen.IsValid() {
+		site.Listen = freeAddr(t, loopback(t, 1))
+	}
+	site.Dir, site.LogDir = dir, logDir
 	for _, b := range backends {
 		site.Backends = append(site.Backends, b.addr)
 	}
 	r := &running{dir: dir, ended: make(chan error, 1)}
+	if a.TLS.Frontend {
+		r.client = trusting(t, site.Certificates, site.Listen.Addr())
+	}
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
@@ -138,6 +195,7 @@ func start(t *testing.T, a scenarios.Apache, backends ...*backend) *running {
 		t.Fatal(err)
 	}
 	r.cmd = exec.Command(r.Argv[0], r.Argv[1:]...)
+	r.cmd.Env = append(os.Environ(), r.Env...)
 	r.cmd.Dir, r.cmd.Stdout, r.cmd.Stderr = r.Dir, r.stderr, r.stderr
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	r.log = &targets.Tail{Path: r.ErrorLog, Code: r.Code}
@@ -149,7 +207,7 @@ func start(t *testing.T, a scenarios.Apache, backends ...*backend) *running {
 	t.Cleanup(func() { r.stop(t) })
 	eventually(t, "the server to stand", func() (bool, string) {
 		processes, threads := r.count(t)
-		return r.Settled(processes, threads) && canDial(r.Addrs[0]), fmt.Sprintf("%d processes, %d threads", processes, threads)
+		return (r.Settled == nil || r.Settled(processes, threads)) && canDial(r.Addrs[0]), fmt.Sprintf("%d processes, %d threads", processes, threads)
 	})
 	return r
 }
@@ -237,9 +295,15 @@ func (r *running) count(t *testing.T) (processes, threads int) {
 	return processes, threads
 }
 
-func (r *running) dial(ctx context.Context) (*tunnel, error) {
-	d := ws.Dialer{}
-	conn, early, _, err := d.Dial(ctx, fmt.Sprintf("ws://%s/echo", r.Addrs[0]))
+func (r *running) dial(ctx context.Context) (*tunnel, error) { return r.dialPath(ctx, "/echo", nil) }
+
+func (r *running) dialPath(ctx context.Context, path string, header http.Header) (*tunnel, error) {
+	d := ws.Dialer{TLSConfig: r.client, Header: ws.HandshakeHeaderHTTP(header)}
+	scheme := "ws"
+	if r.client != nil {
+		scheme = "wss"
+	}
+	conn, early, _, err := d.Dial(ctx, fmt.Sprintf("%s://%s%s", scheme, r.Addrs[0], path))
 	if err != nil {
 		return nil, err
 	}
@@ -247,6 +311,60 @@ func (r *running) dial(ctx context.Context) (*tunnel, error) {
 		early = bufio.NewReader(conn)
 	}
 	return &tunnel{conn, early}, nil
+}
+
+// get makes a plain request on a connection of its own.
+func (r *running) get(t *testing.T, path string, from netip.Addr) (status int, body string, header http.Header) {
+	t.Helper()
+	scheme := "http"
+	if r.client != nil {
+		scheme = "https"
+	}
+	dialer := &net.Dialer{}
+	if from.IsValid() {
+		dialer.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
+	}
+	client := &http.Client{Timeout: patience,
+		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: r.client, DialContext: dialer.DialContext}}
+	resp, err := client.Get(fmt.Sprintf("%s://%s%s", scheme, r.Addrs[0], path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text), resp.Header
+}
+
+// certificates are a trial's, for the addresses of these tests.
+func certificates(t *testing.T, lasts ...int) *targets.Certificates {
+	t.Helper()
+	var addrs []netip.Addr
+	for _, last := range lasts {
+		addrs = append(addrs, netip.MustParseAddr(loopback(t, last)))
+	}
+	made, err := certs.Make(t.TempDir(), addrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := targets.Certificates(made)
+	return &files
+}
+
+// trusting is a client's configuration that believes a trial's authority alone.
+func trusting(t *testing.T, files *targets.Certificates, name netip.Addr) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(files.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		t.Fatal("the authority's file holds no certificate")
+	}
+	return &tls.Config{RootCAs: roots, ServerName: name.String()}
 }
 
 type tunnel struct {
@@ -343,4 +461,15 @@ func freeAddr(t *testing.T, host string) netip.AddrPort {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// version is the TLS version that the server gives to clients.
+func (r *running) version(t *testing.T) uint16 {
+	t.Helper()
+	c, err := tls.Dial("tcp", r.Addrs[0].String(), r.client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.ConnectionState().Version
 }

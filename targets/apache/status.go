@@ -3,6 +3,7 @@ package apache
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,18 @@ func (c *configuration) status() *targets.Status {
 	if c.TLS.Frontend {
 		scheme = "https"
 	}
-	return &targets.Status{URL: fmt.Sprintf("%s://%s%s?auto", scheme, c.site.Listen, statusPath), Parse: ParseStatus}
+	return &targets.Status{URL: fmt.Sprintf("%s://%s%s?auto", scheme, c.site.Listen, statusPath), Parse: c.parseStatus}
+}
+
+// parseStatus is [ParseStatus] with what the page leaves out: event's places beyond
+// MaxRequestWorkers, in which generations that end live on, have no letters while they
+// are empty. And a place is empty when its whole process has ended.
+func (c *configuration) parseStatus(page []byte) (targets.Workers, error) {
+	p, err := readStatus(page)
+	if err == nil && p.processes >= 0 {
+		p.workers.Free = max(0, c.size.serverLimit-p.processes) * c.size.threadsPerChild
+	}
+	return p.workers, err
 }
 
 // ParseStatus reads the page of mod_status in its form for machines (?auto). The
@@ -46,6 +58,18 @@ func (c *configuration) status() *targets.Status {
 // source, since they tell what a worker does; a page without them gives what its
 // totals say.
 func ParseStatus(page []byte) (targets.Workers, error) {
+	p, err := readStatus(page)
+	return p.workers, err
+}
+
+// statusPage is what a page says.
+type statusPage struct {
+	workers   targets.Workers
+	processes int // all that live, those that are to end among them; -1: not said (worker, prefork)
+}
+
+func readStatus(page []byte) (statusPage, error) {
+	nothing := statusPage{unknown, -1}
 	board, there := "", false
 	totals := map[string]int{}
 	for line := range strings.Lines(string(page)) {
@@ -54,29 +78,34 @@ func ParseStatus(page []byte) (targets.Workers, error) {
 		case !ok:
 		case name == "Scoreboard":
 			board, there = strings.TrimPrefix(value, " "), true
-		default:
-			switch name {
-			case "BusyWorkers", "IdleWorkers", "GracefulWorkers", "ConnsAsyncClosing":
-				n, err := strconv.Atoi(strings.TrimSpace(value))
-				if err != nil || n < 0 {
-					return unknown, fmt.Errorf("the server-status page says %q, which is no number of workers", strings.TrimSpace(line))
-				}
-				totals[name] = n
+		case slices.Contains(totalNames, name):
+			n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 32)
+			if err != nil || n < 0 {
+				return nothing, fmt.Errorf("the server-status page says %q, which is no number of workers", strings.TrimSpace(line))
 			}
+			totals[name] = int(n)
 		}
 	}
+	p := statusPage{processes: -1}
+	if n, there := totals["Processes"]; there {
+		p.processes = n
+	}
+	var err error
 	if !there {
-		return ofTotals(totals)
+		p.workers, err = ofTotals(totals)
+	} else if p.workers, err = ofBoard(board); err == nil {
+		// event hands connections that wait for their client's end to its listener: they
+		// take no worker and have no letter.
+		p.workers.Closing += totals["ConnsAsyncClosing"]
 	}
-	w, err := ofBoard(board)
 	if err != nil {
-		return unknown, err
+		return nothing, err
 	}
-	// event hands connections that wait for their client's end to its listener: they
-	// take no worker and have no letter.
-	w.Closing += totals["ConnsAsyncClosing"]
-	return w, nil
+	return p, nil
 }
+
+// totalNames are the lines with numbers that are read.
+var totalNames = []string{"BusyWorkers", "IdleWorkers", "GracefulWorkers", "Processes", "ConnsAsyncClosing"}
 
 // unknown is what is said of nothing.
 var unknown = targets.Workers{Busy: -1, Idle: -1, Closing: -1, Graceful: -1, Free: -1}
