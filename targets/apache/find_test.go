@@ -70,6 +70,9 @@ func TestNoServer(t *testing.T) {
 	if got := bare(t, "ID=fedora").remedy("ssl"); got != "dnf install mod_ssl" {
 		t.Errorf("mod_ssl is in %q", got)
 	}
+	if got := bare(t, "ID=alpine").remedy("ssl"); got != "apk add apache2-ssl" {
+		t.Errorf("mod_ssl is in %q", got)
+	}
 	_, err := (&Target{config: scenarios.Apache{Server: "/nowhere/httpd"}, host: bare(t, debian)}).Find()
 	const another = "give the path of a build's httpd, or leave server out to use the one installed"
 	wantMissing(t, err, "/nowhere/httpd", another)
@@ -103,6 +106,63 @@ func TestServersThatWillNotDo(t *testing.T) {
 		if s, err := h.find("", gateOf(scenarios.Apache{})); err != nil || s.path != h.servers[1] || s.version.String() != "2.4.48" {
 			t.Errorf("found %+v, %v", s, err)
 		}
+	}
+}
+
+// What a scenario asks for needs a version, which is said with the reason.
+func TestVersionsThatKeysNeed(t *testing.T) {
+	both := scenarios.TLS{Frontend: true}
+	for _, c := range []struct {
+		has    string
+		apache scenarios.Apache
+		want   string // empty: it will do
+	}{
+		{"2.4.47", scenarios.Apache{}, "2.4.48 or newer is needed, since mod_proxy_http serves ws://"},
+		{"2.4.47", scenarios.Apache{Route: "rewrite"}, "2.4.48 or newer"},
+		{"2.4.46", scenarios.Apache{Route: "upgrade"}, "2.4.47 or newer is needed, since route: upgrade"},
+		{"2.4.47", scenarios.Apache{Route: "upgrade"}, ""},
+		{"2.4.9", scenarios.Apache{Route: "legacy"}, "2.4.10 or newer"},
+		{"2.4.10", scenarios.Apache{Route: "legacy"}, ""},
+		{"2.4.29", scenarios.Apache{Route: "legacy", TLS: both}, "2.4.37 or newer is needed, since tls:"},
+		{"2.4.47", scenarios.Apache{TLS: both}, "2.4.48 or newer"},
+		{"2.4.48", scenarios.Apache{TLS: both}, ""},
+	} {
+		h := bare(t, debian)
+		h.servers = []string{fakeServer(t, t.TempDir(), c.has, "")}
+		_, err := h.find("", gateOf(c.apache))
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s for %+v: %v, want %q", c.has, c.apache, err, c.want)
+		}
+	}
+}
+
+// Each key brings the modules that it needs, and one that is missing is named.
+func TestModulesThatKeysNeed(t *testing.T) {
+	for name, a := range map[string]scenarios.Apache{
+		"rewrite":             {Route: "rewrite"},
+		"proxy_wstunnel":      {Route: "legacy"},
+		"ssl":                 {TLS: scenarios.TLS{Backend: true}},
+		"socache_shmcb":       {TLS: scenarios.TLS{Frontend: true}},
+		"proxy_balancer":      {Balancer: &scenarios.Balancer{}},
+		"lbmethod_bytraffic":  {Balancer: &scenarios.Balancer{LBMethod: "bytraffic"}},
+		"lbmethod_bybusyness": {Balancer: &scenarios.Balancer{Sticky: true}},
+		"lbmethod_heartbeat":  {Balancer: &scenarios.Balancer{LBMethod: "heartbeat"}},
+		"lbmethod_byrequests": {Balancer: &scenarios.Balancer{LBMethod: "byrequests"}},
+		"headers":             {Balancer: &scenarios.Balancer{Sticky: true}},
+		"status":              {Scoreboard: true},
+		"authz_host":          {Scoreboard: true},
+	} {
+		// A server that has all other modules compiled in.
+		compiled := "  event.c\\n"
+		for _, other := range needed(a, "event", 1) {
+			if other != name {
+				compiled += "  mod_" + other + ".c\\n"
+			}
+		}
+		h := bare(t, debian)
+		h.servers = []string{fakeServer(t, t.TempDir(), "2.4.60", compiled)}
+		_, err := (&Target{config: a, host: h}).Find()
+		wantMissing(t, err, "Apache's mod_"+name+" (", "apt-get install --reinstall apache2-bin")
 	}
 }
 

@@ -140,6 +140,9 @@ func (h host) remedy(module string) string {
 		}
 		return "zypper install apache2"
 	case is("alpine"):
+		if module == "ssl" {
+			return "apk add apache2-ssl"
+		}
 		if module == "" || strings.HasPrefix(module, "proxy") || strings.HasPrefix(module, "lbmethod") {
 			return "apk add apache2 apache2-proxy"
 		}

@@ -56,7 +56,8 @@ func (c *configuration) parseStatus(page []byte) (targets.Workers, error) {
 // ParseStatus reads the page of mod_status in its form for machines (?auto). The
 // worker that makes the page is not counted as busy. The scoreboard's letters are the
 // source, since they tell what a worker does; a page without them gives what its
-// totals say.
+// totals say. MPM worker does not tell generations apart: there Graceful is not known,
+// and Busy counts all of them (seen on 2.4.71).
 func ParseStatus(page []byte) (targets.Workers, error) {
 	p, err := readStatus(page)
 	return p.workers, err
@@ -70,7 +71,7 @@ type statusPage struct {
 
 func readStatus(page []byte) (statusPage, error) {
 	nothing := statusPage{unknown, -1}
-	board, there := "", false
+	board, there, mpm := "", false, ""
 	totals := map[string]int{}
 	for line := range strings.Lines(string(page)) {
 		name, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
@@ -78,6 +79,8 @@ func readStatus(page []byte) (statusPage, error) {
 		case !ok:
 		case name == "Scoreboard":
 			board, there = strings.TrimPrefix(value, " "), true
+		case name == "ServerMPM":
+			mpm = strings.TrimSpace(value)
 		case slices.Contains(totalNames, name):
 			n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 32)
 			if err != nil || n < 0 {
@@ -97,6 +100,10 @@ func readStatus(page []byte) (statusPage, error) {
 		// event hands connections that wait for their client's end to its listener: they
 		// take no worker and have no letter.
 		p.workers.Closing += totals["ConnsAsyncClosing"]
+		if mpm == "worker" {
+			// Old threads keep their letters, in rows that a new process may share.
+			p.workers.Graceful = -1
+		}
 	}
 	if err != nil {
 		return nothing, err

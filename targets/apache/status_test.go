@@ -19,6 +19,7 @@ func TestParseStatus(t *testing.T) {
 			targets.Workers{Busy: 2, Idle: 3, Closing: 6, Graceful: 2, Free: 2},
 		},
 		"prefork, no totals":       {"Scoreboard: W___..", targets.Workers{Busy: 0, Idle: 3, Free: 2}},
+		"worker":                   {"ServerMPM: worker\nScoreboard: WW__..", targets.Workers{Busy: 1, Idle: 2, Free: 2, Graceful: -1}},
 		"carriage returns":         {"BusyWorkers: 1\r\nScoreboard: W_LD\r\n", targets.Workers{Busy: 2, Idle: 1}},
 		"nobody at work, not even": {"Scoreboard: ____", targets.Workers{Idle: 4}},
 		"without a scoreboard":     {"BusyWorkers: 7\nIdleWorkers: 3\n", targets.Workers{Busy: 6, Idle: 3, Closing: -1, Graceful: -1, Free: -1}},
