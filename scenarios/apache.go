@@ -24,7 +24,8 @@ func (b *builder) apache(raw *rawApache) *Apache {
 	for _, d := range []struct {
 		key   string
 		value duration
-	}{{"timeout", raw.Timeout}, {"proxy_timeout", raw.ProxyTimeout}, {"worker_timeout", raw.WorkerTimeout}} {
+	}{{"timeout", raw.Timeout}, {"proxy_timeout", raw.ProxyTimeout}, {"worker_timeout", raw.WorkerTimeout},
+		{"graceful_shutdown_timeout", raw.GracefulShutdownTimeout}} {
 		if d.value.known && d.value.v%time.Second != 0 {
 			b.add(d.value.mark, "", "%s: Apache counts whole seconds here, not %v", d.key, d.value.v)
 		}
@@ -62,6 +63,7 @@ func (b *builder) foreignKeys(raw *rawApache) {
 		{"min_spare_threads", raw.MinSpareThreads.mark, prefork},
 		{"max_spare_threads", raw.MaxSpareThreads.mark, prefork},
 		{"thread_stack_size", raw.ThreadStackSize.mark, prefork},
+		{"async_request_worker_factor", raw.AsyncRequestWorkerFactor.mark, raw.MPM.v != "event"},
 		{"min_spare_servers", raw.MinSpareServers.mark, !prefork},
 		{"max_spare_servers", raw.MaxSpareServers.mark, !prefork},
 	} {
@@ -79,8 +81,9 @@ func (raw *rawApache) build() *Apache {
 		MinSpareThreads: raw.MinSpareThreads.v, MaxSpareThreads: raw.MaxSpareThreads.v,
 		MinSpareServers: raw.MinSpareServers.v, MaxSpareServers: raw.MaxSpareServers.v,
 		MaxConnectionsPerChild: raw.MaxConnectionsPerChild.v, ThreadStackSize: raw.ThreadStackSize.v,
-		ListenBacklog: raw.ListenBacklog.v,
-		Timeout:       raw.Timeout.v, ProxyTimeout: raw.ProxyTimeout.v, WorkerTimeout: raw.WorkerTimeout.v,
+		ListenBacklog: raw.ListenBacklog.v, AsyncRequestWorkerFactor: raw.AsyncRequestWorkerFactor.v,
+		GracefulShutdownTimeout: raw.GracefulShutdownTimeout.v,
+		Timeout:                 raw.Timeout.v, ProxyTimeout: raw.ProxyTimeout.v, WorkerTimeout: raw.WorkerTimeout.v,
 		HostnameLookups: raw.HostnameLookups.v, LogLevel: raw.LogLevel.v, Extra: raw.Extra.v,
 		Scoreboard: raw.Scoreboard.v,
 	}

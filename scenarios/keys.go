@@ -137,6 +137,9 @@ type rawApache struct {
 	ThreadStackSize        size  `json:"thread_stack_size,omitempty" min:"16KiB" max:"1GiB" example:"256KiB" jsonschema:"ThreadStackSize; event and worker. Without it: the system's."`
 	ListenBacklog          count `json:"listen_backlog,omitempty" max:"1000000" default:"511" jsonschema:"ListenBackLog: connections that the kernel holds until they are accepted, net.core.somaxconn at most."`
 
+	AsyncRequestWorkerFactor decimal  `json:"async_request_worker_factor,omitempty" min:"0.1" max:"1000" example:"2" jsonschema:"AsyncRequestWorkerFactor; event. Connections that a child takes beyond its workers, for each idle one. It adds no tunnel. Without it: Apache's own 2."`
+	GracefulShutdownTimeout  duration `json:"graceful_shutdown_timeout,omitempty" min:"1s" example:"30s" jsonschema:"GracefulShutdownTimeout, in whole seconds: bounds a graceful stop, never a graceful restart. Without it: no bound."`
+
 	Timeout         duration `json:"timeout,omitempty" min:"1s" default:"300s" jsonschema:"Timeout, in whole seconds. A silent tunnel ends after the longest of this and the backend's timeout."`
 	ProxyTimeout    duration `json:"proxy_timeout,omitempty" min:"1s" example:"60s" jsonschema:"ProxyTimeout, in whole seconds. Without it: timeout."`
 	WorkerTimeout   duration `json:"worker_timeout,omitempty" min:"1s" example:"60s" jsonschema:"The timeout= of the ProxyPass line, in whole seconds. Without it: proxy_timeout."`

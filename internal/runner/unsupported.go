@@ -7,15 +7,10 @@ import (
 )
 
 // unsupported refuses what scenarios can say and this version cannot run. Each of the
-// three goes away with what it refuses.
+// two goes away with what it refuses.
 func unsupported(s *scenarios.Scenario) error {
 	if err := unsupportedBackend(s.Backend); err != nil {
 		return err
-	}
-	for _, t := range s.Targets {
-		if err := unsupportedApache(t); err != nil {
-			return err
-		}
 	}
 	return unsupportedSteps(s.Steps)
 }
@@ -28,27 +23,6 @@ func unsupportedBackend(b scenarios.Backend) error {
 		return fmt.Errorf("backend: this version of wsgauge has none in %s; write backend: go", b.Runtime)
 	}
 	return nil
-}
-
-func unsupportedApache(t scenarios.Target) error {
-	a := t.Apache
-	if a == nil {
-		return nil
-	}
-	what := ""
-	switch {
-	case a.Route != "" && a.Route != "proxypass":
-		what = "route: " + a.Route
-	case a.TLS.Frontend || a.TLS.Backend:
-		what = "TLS"
-	case a.Balancer != nil:
-		what = "balancer"
-	case a.Config != "":
-		what = "config"
-	default:
-		return nil
-	}
-	return fmt.Errorf("target %s: this version of wsgauge cannot run an Apache with %s", t.Name, what)
 }
 
 func unsupportedSteps(steps []scenarios.Step) error {

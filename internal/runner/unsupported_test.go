@@ -13,16 +13,9 @@ func TestUnsupported(t *testing.T) {
 		s.ID = "load"
 		return &scenarios.Scenario{Steps: []scenarios.Step{{Repeat: &scenarios.Repeat{Steps: []scenarios.Step{s}}}}}
 	}
-	apache := func(a scenarios.Apache) *scenarios.Scenario {
-		return &scenarios.Scenario{Targets: []scenarios.Target{{Name: "event", Apache: &a}}}
-	}
 	for want, s := range map[string]*scenarios.Scenario{
 		"none in node":    {Backend: scenarios.Backend{Runtime: "node"}},
 		"ws://a:1":        {Backend: scenarios.Backend{External: "ws://a:1"}},
-		"route: legacy":   apache(scenarios.Apache{Route: "legacy"}),
-		"TLS":             apache(scenarios.Apache{TLS: scenarios.TLS{Backend: true}}),
-		"balancer":        apache(scenarios.Apache{Balancer: &scenarios.Balancer{}}),
-		"config":          apache(scenarios.Apache{Config: "a"}),
 		"run http":        step(scenarios.Step{HTTP: &scenarios.HTTP{}}),
 		"run signal":      step(scenarios.Step{Signal: "stop"}),
 		"run backend":     step(scenarios.Step{Backend: &scenarios.BackendStep{}}),
@@ -36,7 +29,7 @@ func TestUnsupported(t *testing.T) {
 		}
 	}
 	ok := step(scenarios.Step{Wait: &scenarios.Wait{For: 1}})
-	ok.Backend, ok.Targets = scenarios.Backend{Runtime: "go", Instances: 1}, apache(scenarios.Apache{Route: "proxypass"}).Targets
+	ok.Backend = scenarios.Backend{Runtime: "go", Instances: 1}
 	if err := unsupported(ok); err != nil {
 		t.Error(err)
 	}
