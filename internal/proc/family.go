@@ -27,12 +27,14 @@ type family struct {
 	// known are processes that belonged at an earlier look, by pid, with their
 	// start. One that left group and tree since then is known by it.
 	known map[int]uint64
+	// segments are the named shared memory of members that were killed.
+	segments map[string]bool
 
 	reader reader
 }
 
 func newFamily(mark string, since uint64) *family {
-	return &family{mark: mark, since: since, roots: map[int]root{}, known: map[int]uint64{}}
+	return &family{mark: mark, since: since, roots: map[int]root{}, known: map[int]uint64{}, segments: map[string]bool{}}
 }
 
 // find looks through all processes for members, ended ones that nobody has
@@ -133,7 +135,8 @@ const quiet = 150 * time.Millisecond
 // Collect, unless nil, is given members that have ended, so that they can be
 // waited for; without it an ended member counts as gone, and so does one whose
 // parent is a stranger. With linger, nothing may be seen for a while before it
-// believes that nothing is left. The error names those that could not be ended.
+// believes that nothing is left. Shared memory that they had by name is removed. The
+// error names those that could not be ended.
 func (f *family) end(within, linger time.Duration, collect func(stat)) (killed bool, err error) {
 	deadline := time.Now().Add(within)
 	lastSeen := time.Now()
@@ -153,8 +156,9 @@ func (f *family) end(within, linger time.Duration, collect func(stat)) (killed b
 		if len(left) > 0 {
 			lastSeen = now
 		} else if now.Sub(lastSeen) >= linger {
-			return killed, nil
+			return killed, f.dropSegments()
 		}
+		f.noteSegments(left)
 		failed := f.kill(left)
 		killed = killed || slices.ContainsFunc(left, func(s stat) bool { return !s.ended() })
 		if now.After(deadline) && len(left) > 0 {

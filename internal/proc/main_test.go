@@ -25,6 +25,8 @@ func TestMain(m *testing.M) {
 			exit(controller(os.Args[2:]))
 		case "busy":
 			exit(busy(os.Args[2]))
+		case "mapper":
+			exit(mapper(os.Args[2]))
 		case "ignorer":
 			exit(ignorer(os.Args[2]))
 		}
@@ -80,6 +82,23 @@ func busy(milliseconds string) error {
 		now, err = cpu()
 	}
 	return err
+}
+
+// mapper makes shared memory by name, and waits to be killed.
+func mapper(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := f.Truncate(4096); err != nil {
+		return err
+	}
+	if _, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ, unix.MAP_SHARED); err != nil {
+		return err
+	}
+	fmt.Println("mapped")
+	time.Sleep(time.Minute)
+	return nil
 }
 
 // ignorer has a busy child and ignores SIGCHLD, so that the kernel collects the
