@@ -117,9 +117,15 @@ func (d *demand) tunnel(t *chosen) {
 }
 
 // apache needs descriptors in each child (about 20 and three a tunnel), processes or
-// threads in all, and a port of one address pair for each tunnel: it leads to the first
-// backend, from the address that the kernel chooses.
+// threads in all, and a port of an address pair for each tunnel: it leads to its
+// backends from the address that the kernel chooses. Of a configuration of the user's
+// own nothing is known but that tunnels are to go through it.
 func (d *demand) apache(t *chosen) {
+	if t.Apache.Config != "" {
+		d.both = max(d.both, 2*d.open)
+		d.ports("clients and target", d.open, d.sources(), 1, true)
+		return
+	}
 	shape, err := apache.ShapeOf(*t.Apache)
 	if err != nil {
 		return // said with more context when the target is prepared
@@ -142,7 +148,11 @@ func (d *demand) apache(t *chosen) {
 	d.both = max(d.both, d.open+tunnels)
 	d.ports("clients and target", d.open, d.sources(), 1, true)
 	// What Apache does without a port is a figure of Apache.
-	d.ports("target "+t.Name+" and its backend", tunnels, 1, 1, false)
+	backends := d.spread.backends
+	if b := t.Apache.Balancer; b != nil && b.Members > 0 {
+		backends = min(backends, b.Members)
+	}
+	d.ports("target "+t.Name+" and its backends", tunnels, 1, max(backends, 1), false)
 }
 
 // sources is how many addresses a trial's clients and tunnel dial from.

@@ -137,7 +137,7 @@ func (r *run) shortages() []Shortage {
 		sysctls: r.record.Host.Sysctls, root: os.Geteuid() == 0}
 	d.generator(s.Agents.Workers)
 	for _, t := range r.targets {
-		d.secure(s.WSS(t.Target), t.Tunnel != nil && t.Tunnel.TLS.Backend)
+		d.secure(s.WSS(t.Target), t.Tunnel != nil && t.Tunnel.TLS.Backend || t.Apache != nil && t.Apache.TLS.Backend)
 		switch {
 		case t.Tunnel != nil:
 			d.tunnel(t)

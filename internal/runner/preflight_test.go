@@ -66,7 +66,7 @@ func TestPreflightNamesWhatIsShort(t *testing.T) {
 		"ports of backends": {plenty(200_000, direct), func(r *run) { few(r); r.spread.backends = 3 }, []string{"between clients and backends (48 × 3 addresses", "1389"}, true},
 		"ports suffice":     {plenty(48_000, direct, tunnel), few, nil, false},
 		"reserved ports":    {plenty(48_000, direct), func(r *run) { few(r); r.record.Host.Sysctls["net.ipv4.ip_local_reserved_ports"] = "8080,60990-61005" }, []string{"1000 needed", "is 990;"}, true},
-		"ports behind":      {plenty(35_000, event), func(r *run) { r.record.Host.Sysctls["net.ipv4.ip_local_port_range"] = "32768 60999" }, []string{"between target event and its backend (1 × 1", "35000", "28232", "ip_local_port_range"}, false},
+		"ports behind":      {plenty(35_000, event), func(r *run) { r.record.Host.Sysctls["net.ipv4.ip_local_port_range"] = "32768 60999" }, []string{"between target event and its backends (1 × 1", "35000", "28232", "ip_local_port_range"}, false},
 		"conntrack":         {plenty(5000, direct), conntrack("4000"), []string{"nf_conntrack_max", "5000", "4000", "nf_conntrack_max=8192"}, true},
 		"conntrack of one":  {plenty(5000, direct), conntrack("5000"), nil, false},
 		"conntrack of both": {plenty(5000, direct, tunnel), conntrack("9999"), []string{"nf_conntrack_max", "10000", "9999", "nf_conntrack_max=16384"}, true},

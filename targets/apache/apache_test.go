@@ -226,6 +226,37 @@ func TestIdleTunnelsEndAfterTheTimeout(t *testing.T) {
 	}
 }
 
+// What ends a silent tunnel is the route's affair: the legacy loop has no limit, and a
+// rewritten tunnel belongs to no worker whose timeout= would count.
+func TestIdleLimitOfEachRoute(t *testing.T) {
+	for route, want := range map[string]time.Duration{"proxypass": 2 * time.Second, "upgrade": 2 * time.Second, "rewrite": time.Second, "legacy": 0} {
+		t.Run(route, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, scenarios.Apache{Route: route, MaxRequestWorkers: 10, Timeout: time.Second, WorkerTimeout: 2 * time.Second},
+				startBackend(t, 60+slices.Index(routes, route)))
+			c := r.open(t, 1)[0]
+			begun := time.Now()
+			limit := patience
+			if want == 0 {
+				limit = 3500 * time.Millisecond
+			}
+			deadline(t, c, limit)
+			_, err := ws.ReadFrame(c)
+			took := time.Since(begun)
+			switch {
+			case err == nil:
+				t.Error("the silent tunnel gave a frame")
+			case want == 0:
+				if !os.IsTimeout(err) {
+					t.Errorf("ended after %v, want never: %v", took, err)
+				}
+			case os.IsTimeout(err) || took < want-100*time.Millisecond || took > want+900*time.Millisecond:
+				t.Errorf("ended after %v (%v), want %v", took, err, want)
+			}
+		})
+	}
+}
+
 func TestDialsNobodyWhenTheBackendIsGone(t *testing.T) {
 	r := start(t, scenarios.Apache{MaxRequestWorkers: 10}, &backend{addr: freeAddr(t, loopback(t, 11))})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
