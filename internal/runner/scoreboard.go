@@ -39,6 +39,7 @@ type scoreboard struct {
 	workers targets.Workers
 	at      time.Time // of the last answer; zero: none
 	missed  int
+	over    bool // there is no such page, and nobody asks any more
 }
 
 // startScoreboard begins to ask; nil when the trial's target has no such page.
@@ -111,10 +112,11 @@ func (b *scoreboard) ask(ctx context.Context) error {
 		b.workers, b.at = workers, time.Now()
 		return nil
 	}
-	b.missed++
 	if answered && b.at.IsZero() {
+		b.over = true
 		return fmt.Errorf("workers are not watched: %w", err)
 	}
+	b.missed++
 	return nil
 }
 
@@ -161,8 +163,11 @@ func (b *scoreboard) fill(row *results.Sample, at time.Time) {
 		return
 	}
 	b.mu.Lock()
-	missed := b.missed
+	missed, over := b.missed, b.over
 	b.mu.Unlock()
+	if over {
+		return
+	}
 	row.ScrapesMissed = count(missed)
 	w, fresh := b.now(at)
 	if !fresh {

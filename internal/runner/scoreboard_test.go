@@ -91,7 +91,12 @@ func TestScoreboardIsNotAskedForWhatIsNotThere(t *testing.T) {
 	})
 	for page, want := range map[string]string{"hello": "no page of workers", "": "404 Not Found"} {
 		text.Store(page)
-		if err := testBoard(t, url).ask(t.Context()); err == nil || !strings.Contains(err.Error(), want) ||
+		b, row := testBoard(t, url), results.Sample{}
+		err := b.ask(t.Context())
+		if b.fill(&row, time.Now()); row.ScrapesMissed != nil {
+			t.Errorf("what is not watched is shown as %v", *row.ScrapesMissed)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), url) {
 			t.Errorf("page %q: %v, want %q", page, err, want)
 		}
