@@ -1,0 +1,86 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"wsgauge/internal/proc"
+)
+
+// idle tells whether no connection is left on either leg, TIME_WAIT apart.
+func (t *trial) idle() (bool, error) { return idle(t.leg) }
+
+func idle(leg func(local, remote netip.AddrPort) string) (bool, error) {
+	legs, err := proc.Sockets(leg)
+	if err != nil {
+		return false, err
+	}
+	for _, states := range legs {
+		for state, n := range states {
+			if n > 0 && state != "TIME_WAIT" && state != "LISTEN" {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// leg names the side of the target that a socket serves, by the listener's end. The
+// runner's own questions (readiness, the scoreboard) are not of the load.
+func (t *trial) leg(local, remote netip.AddrPort) string {
+	if remote.Addr() == t.site.probe {
+		return ""
+	}
+	return t.everyLeg(local, remote)
+}
+
+// everyLeg is leg with the runner's own questions.
+func (t *trial) everyLeg(local, _ netip.AddrPort) string {
+	switch {
+	case slices.Contains(t.instance.Addrs, local):
+		return "front"
+	case slices.Contains(t.addrs, local):
+		return "back"
+	}
+	return ""
+}
+
+// down ends everything of the trial, clients first: a target that is told to stop
+// with live tunnels may take its time.
+func (t *trial) down(ctx context.Context) error {
+	var errs []error
+	if t.sampler != nil {
+		t.sampler.stop()
+	}
+	t.board.stop()
+	if t.agents != nil {
+		errs = append(errs, t.agents.stop(ctx))
+	}
+	if t.child != nil {
+		t.drained(ctx)
+		t.readLog(true)
+		errs = append(errs, t.child.Stop(ctx, t.instance.StopGrace))
+	}
+	for _, b := range t.backends {
+		errs = append(errs, b.Stop(ctx, 2*time.Second))
+	}
+	t.closeLog()
+	if t.dir != "" {
+		errs = append(errs, t.run.keeper.RemoveDir(t.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// drained waits, for a while, until the target has let go of the clients that
+// have just left: Apache that is told to stop before takes ten seconds.
+func (t *trial) drained(ctx context.Context) {
+	for limit := time.Now().Add(3 * time.Second); time.Now().Before(limit) && ctx.Err() == nil; {
+		if free, err := t.idle(); err != nil || free {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
