@@ -65,8 +65,30 @@ type Step struct {
 	// Pattern is "push" or "broadcast"; empty: every message has an answer.
 	Pattern string `json:"pattern,omitempty"`
 
+	// Action is what a step did that is the controller's own: "graceful", "kill",
+	// "drained" …; empty: none. Nil below: it is not known, or did not come about.
+	Action string `json:"action,omitempty"`
+	// TookNs is how long it took: until the target was started anew, until it had
+	// ended, until everything was drained.
+	TookNs *int64 `json:"took_ns,omitempty"`
+	// NextHandshakeNs is the time from a reload to the first echo through a new
+	// connection that was begun after the target's processes had changed, or, when none
+	// of them changed, to the first of all.
+	NextHandshakeNs *int64 `json:"next_handshake_ns,omitempty"`
+	// HandshakeGapNs is the longest time between two such echoes until then, one being
+	// tried every 50 ms.
+	HandshakeGapNs *int64       `json:"handshake_gap_ns,omitempty"`
+	Generations    *Generations `json:"generations,omitempty"`
+
 	Figures
 	Resources map[string]*Resources `json:"resources"`
+}
+
+// Generations counts the processes of a target around a reload.
+type Generations struct {
+	Before int `json:"before"` // alive when it was told to reload
+	Old    int `json:"old"`    // of these, alive at the step's end
+	New    int `json:"new"`    // started since, and alive then
 }
 
 // Connections counts attempts to open a connection.

@@ -108,7 +108,7 @@ type Event struct {
 	Block  int            `json:"block"`
 	Target string         `json:"target"`
 	Step   string         `json:"step,omitempty"`
-	Kind   string         `json:"kind"` // trial_start, trial_end, step_start, step_end, failure, closure, log, note
+	Kind   string         `json:"kind"` // trial_start, trial_end, step_start, step_end, failure, closure, log, signal, backend, drained, note
 	Class  string         `json:"class,omitempty"`
 	Count  int64          `json:"count,omitempty"`
 	Text   string         `json:"text,omitempty"`

@@ -126,3 +126,6 @@ func (e *MissingError) Error() string {
 	}
 	return fmt.Sprintf("%s (to mend it: %s)", e.Reason(), e.Remedy)
 }
+
+// Zero tells whether there is no such thing.
+func (a Action) Zero() bool { return a.Signal == 0 && len(a.Argv) == 0 }

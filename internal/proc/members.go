@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -85,3 +86,6 @@ func (c *Child) ExitCode() int {
 		return -1
 	}
 }
+
+// SignalName is the usual name of a signal: "SIGUSR1".
+func SignalName(sig syscall.Signal) string { return unix.SignalName(sig) }

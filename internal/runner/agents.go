@@ -34,6 +34,8 @@ type agents struct {
 	inbox    chan loadgen.Message
 	deaths   chan error    // one for each agent that has ended
 	done     chan struct{} // closed when nobody reads the inbox any more
+	hub      *hub          // reads both once all are ready
+	sorting  bool          // it does
 	once     sync.Once
 	silence  func() error // ends the subscription
 }
@@ -44,7 +46,7 @@ const readyWithin = 15 * time.Second
 // startAgents starts the processes and gives each its assignment.
 func startAgents(ctx context.Context, r *run, trial string, spec proc.Spec, as loadgen.Assignment) (*agents, error) {
 	a := &agents{bus: r.bus, trial: trial, inbox: make(chan loadgen.Message, 64),
-		deaths: make(chan error, as.Agents), done: make(chan struct{})}
+		deaths: make(chan error, as.Agents), done: make(chan struct{}), hub: newHub()}
 	take := func(m loadgen.Message) {
 		select {
 		case a.inbox <- m:
@@ -87,6 +89,8 @@ func startAgents(ctx context.Context, r *run, trial string, spec proc.Spec, as l
 		a.stop(ctx)
 		return nil, fmt.Errorf("agents: %w", err)
 	}
+	a.sorting = true
+	go a.hub.run(a.inbox, a.deaths, a.done)
 	return a, nil
 }
 
@@ -132,6 +136,9 @@ func (a *agents) stop(ctx context.Context) error {
 	var failed error
 	a.once.Do(func() {
 		close(a.done)
+		if a.sorting {
+			<-a.hub.ended
+		}
 		failed = errors.Join(a.sendAll(loadgen.Command{Quit: true}), a.silence())
 		limit := time.NewTimer(3 * time.Second)
 		defer limit.Stop()

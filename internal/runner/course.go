@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"crypto/rand"
+	"sync"
 	"time"
 
 	"wsgauge/loadgen"
@@ -19,7 +20,9 @@ const closeTimeout = 5 * time.Second
 // course walks the steps of a scenario over one target. It knows which
 // connection numbers each group has had, and which of them we closed.
 type course struct {
-	trial  *trial
+	trial *trial
+
+	mu     sync.Mutex // branches of a together step run at the same time
 	groups map[string]*members
 	times  map[string]int // executions, by step id
 	serial int
@@ -36,57 +39,95 @@ func newCourse(t *trial) *course {
 	return &course{trial: t, groups: map[string]*members{}, times: map[string]int{}}
 }
 
-// steps runs a list of steps.
-func (c *course) steps(ctx context.Context, list []scenarios.Step) error {
+// steps runs a list of steps, one after another, for as long as they are wanted.
+func (c *course) steps(ctx context.Context, b branch, list []scenarios.Step) error {
 	for _, s := range list {
-		if err := c.step(ctx, s); err != nil {
+		if err := c.step(ctx, b, s); err != nil {
 			return err
 		}
+		if b.over() {
+			break
+		}
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
-func (c *course) step(ctx context.Context, s scenarios.Step) error {
-	if r := s.Repeat; r != nil {
-		begun := time.Now()
-		for pass := 1; ; pass++ {
-			if err := c.steps(ctx, r.Steps); err != nil {
-				return err
-			}
-			if r.Times > 0 && pass >= r.Times || r.Times == 0 && time.Since(begun) >= r.For {
-				return nil
-			}
-		}
+func (c *course) step(ctx context.Context, b branch, s scenarios.Step) error {
+	switch {
+	case s.Repeat != nil:
+		return c.repeat(ctx, b, s.Repeat)
+	case s.Together != nil:
+		return c.together(ctx, b, s.Together)
 	}
-	c.times[s.ID]++
+	c.count(s.ID)
 	if s.Send != nil && s.Send.Pattern == "broadcast" {
-		join := &loadgen.StepPlan{ID: s.ID, Iteration: c.times[s.ID], Group: s.Send.Group, Join: &loadgen.JoinPlan{Room: rand.Text()}}
-		if err := c.run(ctx, "", join, ""); err != nil {
+		join := &job{plan: &loadgen.StepPlan{Group: s.Send.Group, Join: &loadgen.JoinPlan{Room: rand.Text()}}}
+		if err := c.run(ctx, b, s.ID, join); err != nil {
 			return err
 		}
 	}
-	plan, note := c.plan(s)
-	plan.ID, plan.Iteration = s.ID, c.times[s.ID]
-	return c.run(ctx, s.Kind(), plan, note)
+	return c.run(ctx, b, s.ID, c.job(b, s))
+}
+
+func (c *course) repeat(ctx context.Context, b branch, r *scenarios.Repeat) error {
+	begun := time.Now()
+	for pass := 1; ; pass++ {
+		if err := c.steps(ctx, b, r.Steps); err != nil {
+			return err
+		}
+		if b.over() || r.Times > 0 && pass >= r.Times || r.Times == 0 && time.Since(begun) >= r.For {
+			return nil
+		}
+	}
+}
+
+// count counts the executions of a step.
+func (c *course) count(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.times[id]++
 }
 
 // finish closes whatever is open, so that no target is stopped with live tunnels.
 func (c *course) finish(ctx context.Context) error {
-	plan := &loadgen.StepPlan{ID: "", Iteration: 1, Close: &loadgen.ClosePlan{How: "clean", Timeout: closeTimeout, Final: true}}
-	return c.run(ctx, "", plan, "")
+	j := &job{plan: &loadgen.StepPlan{Iteration: 1, Close: &loadgen.ClosePlan{How: "clean", Timeout: closeTimeout, Final: true}}}
+	return c.run(ctx, branch{wanted: ctx}, "", j)
 }
 
-// run hands the plan to the agents and waits until all have done their part.
-func (c *course) run(ctx context.Context, kind string, plan *loadgen.StepPlan, note string) error {
+// run does the job and waits until all have done their part.
+func (c *course) run(ctx context.Context, b branch, id string, j *job) error {
+	c.mu.Lock()
 	c.serial++
-	plan.Serial = c.serial
-	open, err := c.trial.execute(ctx, kind, plan, note)
+	j.plan.ID, j.plan.Serial, j.plan.Iteration = id, c.serial, max(c.times[id], 1)
+	c.mu.Unlock()
+	open, err := c.trial.execute(ctx, b, j)
+	c.settle(b, j.plan, open)
+	return err
+}
+
+// settle notes what is open after a step. Beside other steps only the step's own group
+// stands still.
+func (c *course) settle(b branch, plan *loadgen.StepPlan, open map[string]loadgen.Set) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for name, g := range c.groups {
-		if set, there := open[name]; there {
+		if set, there := open[name]; there && (!b.beside || plan.Group == name) {
 			g.open = set
 		}
 	}
-	return err
+	p := plan.Connect
+	if g := c.groups[plan.Group]; p != nil && p.UntilFailure && g != nil {
+		// Those that were not begun any more are not missing among those asked for.
+		open := map[uint32]bool{}
+		for _, n := range g.open.List() {
+			open[n] = true
+		}
+		for n := p.First; n < g.total; n++ {
+			if !open[n] {
+				g.closed[n] = true
+			}
+		}
+	}
 }
 
 func (c *course) group(name string) *members {

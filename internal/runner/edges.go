@@ -17,9 +17,6 @@ type edge struct {
 // edges reads all groups at both ends of a send window, so that what a message
 // costs is counted over the messages that are counted.
 func (s *sampler) edges(ctx context.Context, plan *loadgen.StepPlan) *edge {
-	s.mu.Lock()
-	s.step = plan.ID
-	s.mu.Unlock()
 	e := &edge{ended: make(chan struct{})}
 	if plan.Send == nil {
 		close(e.ended)
@@ -31,11 +28,11 @@ func (s *sampler) edges(ctx context.Context, plan *loadgen.StepPlan) *edge {
 		if !sleepUntil(ctx, from) {
 			return
 		}
-		e.from = s.mark(false, "")
+		e.from = s.mark(false)
 		if !sleepUntil(ctx, from.Add(plan.Send.For)) {
 			return
 		}
-		e.to, e.whole = s.mark(false, ""), true
+		e.to, e.whole = s.mark(false), true
 	}()
 	return e
 }

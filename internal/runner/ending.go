@@ -11,21 +11,26 @@ import (
 )
 
 // idle tells whether no connection is left on either leg, TIME_WAIT apart.
-func (t *trial) idle() (bool, error) { return idle(t.leg) }
+func (t *trial) idle() (bool, error) {
+	front, back, err := connections(t.leg)
+	return front+back == 0, err
+}
 
-func idle(leg func(local, remote netip.AddrPort) string) (bool, error) {
+// connections counts the sockets of both legs, TIME_WAIT apart.
+func connections(leg func(local, remote netip.AddrPort) string) (front, back int, err error) {
 	legs, err := proc.Sockets(leg)
 	if err != nil {
-		return false, err
+		return 0, 0, err
 	}
-	for _, states := range legs {
+	count := func(states map[string]int) (sum int) {
 		for state, n := range states {
-			if n > 0 && state != "TIME_WAIT" && state != "LISTEN" {
-				return false, nil
+			if state != "TIME_WAIT" && state != "LISTEN" {
+				sum += n
 			}
 		}
+		return sum
 	}
-	return true, nil
+	return count(legs["front"]), count(legs["back"]), nil
 }
 
 // leg names the side of the target that a socket serves, by the listener's end. The
@@ -63,6 +68,9 @@ func (t *trial) down(ctx context.Context) error {
 		t.drained(ctx)
 		t.readLog(true)
 		errs = append(errs, t.child.Stop(ctx, t.instance.StopGrace))
+	}
+	for _, c := range t.helpers {
+		errs = append(errs, c.Stop(ctx, time.Second))
 	}
 	for _, b := range t.backends {
 		errs = append(errs, b.Stop(ctx, 2*time.Second))

@@ -9,10 +9,12 @@ import (
 
 // closeLog takes the target's last words.
 func (t *trial) closeLog() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.log == nil {
 		return
 	}
-	t.readLog(false)
+	t.readLines(false)
 	lines, err := t.log.Close()
 	if err != nil {
 		t.event(results.Event{Kind: "note", Text: "error log: " + err.Error()})
@@ -23,6 +25,12 @@ func (t *trial) closeLog() {
 // readLog collects what the target has said since the last time. counted is false
 // for what it says while it starts and stops: that is about us, not about the load.
 func (t *trial) readLog(counted bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.readLines(counted)
+}
+
+func (t *trial) readLines(counted bool) {
 	if t.log == nil {
 		return
 	}

@@ -6,26 +6,50 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"wsgauge/loadgen"
 	"wsgauge/loadgen/schedule"
 	"wsgauge/scenarios"
 )
 
-// plan turns a step into what the agents are told, and says what a reader of the
-// record should know about it.
-func (c *course) plan(s scenarios.Step) (*loadgen.StepPlan, string) {
+// job turns a step into what is to be done, and says what a reader of the record
+// should know about it.
+func (c *course) job(b branch, s scenarios.Step) *job {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	j := &job{kind: s.Kind()}
 	switch {
 	case s.Connect != nil:
-		return c.connect(s), ""
+		j.plan = c.connect(s)
 	case s.Send != nil:
-		return c.send(s)
+		j.plan, j.note = c.send(s)
 	case s.Hold != nil:
-		return &loadgen.StepPlan{Group: s.Hold.Group, Hold: &loadgen.HoldPlan{For: s.Hold.For, PingEvery: s.Hold.PingEvery, PingFrom: s.Hold.PingFrom}}, ""
+		j.plan = &loadgen.StepPlan{Group: s.Hold.Group, Hold: &loadgen.HoldPlan{For: s.Hold.For, PingEvery: s.Hold.PingEvery, PingFrom: s.Hold.PingFrom}}
 	case s.Close != nil:
-		return c.close(s.Close), ""
+		j.plan = c.close(s)
+	case s.HTTP != nil:
+		j.plan = c.http(s)
+	default:
+		c.trial.own(j, b, s)
+		j.plan = c.idle(b, j.most)
 	}
-	return &loadgen.StepPlan{Hold: &loadgen.HoldPlan{For: s.Wait.For, Stay: true}}, ""
+	return j
+}
+
+// idle is what the agents do in a step that is the controller's: they tell how and when
+// connections end. Beside other branches these have the groups, or will.
+func (c *course) idle(b branch, most time.Duration) *loadgen.StepPlan {
+	if b.beside {
+		return &loadgen.StepPlan{}
+	}
+	return &loadgen.StepPlan{Hold: &loadgen.HoldPlan{For: most, Stay: true}}
+}
+
+func (c *course) http(step scenarios.Step) *loadgen.StepPlan {
+	s := step.HTTP
+	return &loadgen.StepPlan{HTTP: &loadgen.HTTPPlan{Seed: c.seed(step.ID), Rate: s.Rate, Arrivals: s.Arrivals, Warmup: s.Warmup,
+		For: s.For, Drain: s.Drain, Path: s.Path, Headers: s.Headers, Connections: s.Connections, Timeout: s.Timeout, NewEach: s.NewEach}}
 }
 
 func (c *course) connect(step scenarios.Step) *loadgen.StepPlan {
@@ -33,7 +57,7 @@ func (c *course) connect(step scenarios.Step) *loadgen.StepPlan {
 	g := c.group(s.Group)
 	p := &loadgen.ConnectPlan{First: g.total, Count: s.Connections, Rate: s.Rate, Timeout: s.Timeout,
 		OnTimeout: s.OnTimeout, Path: s.Path, Headers: s.Headers, Subprotocol: s.Subprotocol, TLS: loadgen.TLSOptions{Min: s.TLS.Min, Max: s.TLS.Max, Resumption: s.TLS.Resumption},
-		Seed: c.seed(step.ID), Lifetime: s.Lifetime}
+		Seed: c.seed(step.ID), Lifetime: s.Lifetime, UntilFailure: s.Until == "failure"}
 	if r := s.Reconnect; r != nil {
 		p.Reconnect = &loadgen.ReconnectPlan{After: r.After, Factor: r.Factor, Jitter: r.Jitter, Max: r.Max}
 	}
@@ -99,7 +123,8 @@ func size(s scenarios.Size) loadgen.Size {
 
 // close chooses which connections end: all, or a number of them at random (by
 // seed), the oldest or the newest.
-func (c *course) close(s *scenarios.Close) *loadgen.StepPlan {
+func (c *course) close(step scenarios.Step) *loadgen.StepPlan {
+	s := step.Close
 	p := &loadgen.ClosePlan{How: s.How, Timeout: closeTimeout}
 	type one struct {
 		group string
@@ -119,7 +144,7 @@ func (c *course) close(s *scenarios.Close) *loadgen.StepPlan {
 		case "newest":
 			slices.Reverse(all)
 		case "random":
-			seed := c.seed("close " + strconv.Itoa(c.serial))
+			seed := c.seed(step.ID)
 			for i := len(all) - 1; i > 0; i-- {
 				j := schedule.Pick(seed, uint64(i), i+1)
 				all[i], all[j] = all[j], all[i]

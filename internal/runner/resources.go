@@ -8,8 +8,9 @@ import (
 )
 
 // ofStep is what each group used in a step: from the reading before it to the one
-// at its end.
-func (s *sampler) ofStep(record *results.Step, y *tally, window *edge) map[string]*results.Resources {
+// at its end. Beside other load (shared) nobody can
+// tell what a message cost.
+func (s *sampler) ofStep(record *results.Step, y *tally, window *edge, shared bool) map[string]*results.Resources {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := time.Unix(0, y.start)
@@ -31,7 +32,7 @@ func (s *sampler) ofStep(record *results.Step, y *tally, window *edge) map[strin
 	s.others[record.ID] = s.others[record.ID].worse(took)
 	for _, name := range groupNames {
 		out[name] = s.resources(name, inside)
-		if out[name] != nil && window.whole && record.Messages.Through() > 0 {
+		if out[name] != nil && window.whole && !shared && record.Messages.Through() > 0 {
 			if cpu, ok := spent(window.from, window.to, name); ok {
 				// A reading may come late; the messages are those of the window as planned.
 				part := float64(y.window) / float64(max(window.to.at.Sub(window.from.at), 1))

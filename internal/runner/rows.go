@@ -18,7 +18,7 @@ func (s *sampler) write(row results.Sample) {
 
 func (s *sampler) blank(at time.Time, group string) results.Sample {
 	return results.Sample{TS: at.Sub(s.trial.run.start).Seconds(), Block: s.trial.record.Block,
-		Target: s.trial.target.Name, Step: s.step, Group: group}
+		Target: s.trial.target.Name, Step: s.step(), Group: group}
 }
 
 func (s *sampler) row(at time.Time, group string, u proc.Usage) results.Sample {
@@ -88,7 +88,7 @@ func (s *sampler) sockets(row *results.Sample) {
 	row.FrontEstablished, row.FrontTimeWait = count(front["ESTABLISHED"]), count(front["TIME_WAIT"])
 	row.FrontCloseWait = count(front["CLOSE_WAIT"])
 	row.FrontFinWait = count(front["FIN_WAIT1"] + front["FIN_WAIT2"])
-	if t.child != nil {
+	if len(s.roots["target"]) > 0 {
 		row.BackEstablished, row.BackTimeWait = count(back["ESTABLISHED"]), count(back["TIME_WAIT"])
 		row.BackCloseWait = count(back["CLOSE_WAIT"])
 		row.BackFinWait = count(back["FIN_WAIT1"] + back["FIN_WAIT2"])

@@ -3,12 +3,13 @@ package runner
 import (
 	"context"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"wsgauge/internal/evloop"
 	"wsgauge/internal/proc"
-	"wsgauge/loadgen"
 )
 
 // pssEvery is how often PSS is read besides the ends of steps: reading it takes a
@@ -26,6 +27,13 @@ type reading struct {
 	tasks  map[int]time.Duration // CPU time of everything that runs here, by CPU; nil: not known
 }
 
+// running is a step that runs, as the sampler sees it.
+type running struct {
+	serial int
+	id     string // empty: none of the scenario's
+	stance stance
+}
+
 // sampler watches the processes of a trial, once a second and when it is told to.
 type sampler struct {
 	trial    *trial
@@ -36,13 +44,13 @@ type sampler struct {
 	goBack   func() error              // ends that the controller is ahead; nil: it is not
 	cancel   context.CancelFunc
 	ended    chan struct{}
+	standing sync.Mutex // held while the controller steps back or comes forward
 
 	mu       sync.Mutex
 	base     reading // ready, with no tunnel open
 	readings []reading
-	step     string
+	running  []running // steps, in the order in which they began
 	now      agentNow
-	counts   loadgen.Counts // of the last second
 	lastPSS  time.Time
 	lastTick time.Time
 	// socketsDue is the clock time before which sockets are not counted again.
@@ -80,7 +88,7 @@ func startSampler(t *trial) (*sampler, error) {
 	if m, err := proc.Machine(); err == nil {
 		s.stealAt = m.Steal
 	}
-	s.mark(true, "")
+	s.mark(true)
 	s.base = s.readings[0]
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -137,7 +145,7 @@ func (s *sampler) loop(ctx context.Context) {
 			s.mu.Lock()
 			pss := time.Since(s.lastPSS) >= pssEvery
 			s.mu.Unlock()
-			s.mark(pss, "")
+			s.mark(pss)
 		}
 	}
 }
@@ -149,15 +157,50 @@ func (s *sampler) stop() {
 }
 
 // load notes what the agents said last.
-func (s *sampler) load(now agentNow, counts loadgen.Counts) {
+func (s *sampler) load(now agentNow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now, s.counts = now, counts
+	s.now = now
 }
 
-// mark takes a reading of all groups, and writes it. step is the one that runs
-// from now on; empty: as before.
-func (s *sampler) mark(pss bool, step string) reading {
+// begin is told of a step that is about to run, and end when it is over: samples name
+// the steps that run, and some of these must not be disturbed.
+func (s *sampler) begin(j *job) error {
+	s.mu.Lock()
+	s.running = append(s.running, running{j.plan.Serial, j.plan.ID, stanceIn(j)})
+	s.mu.Unlock()
+	return s.stand()
+}
+
+func (s *sampler) end(serial int) error {
+	s.mu.Lock()
+	s.running = slices.DeleteFunc(s.running, func(r running) bool { return r.serial == serial })
+	s.mu.Unlock()
+	return s.stand()
+}
+
+// step names the steps that run: "load", "load+4.2", or nothing between steps. The
+// caller holds the lock.
+func (s *sampler) step() string {
+	var ids []string
+	for _, r := range s.running {
+		if r.id != "" {
+			ids = append(ids, r.id)
+		}
+	}
+	return strings.Join(ids, "+")
+}
+
+// add watches one more process of a group, which has been started in the place of one
+// that ended: what that one had used is kept.
+func (s *sampler) add(group string, pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.roots[group] = append(s.roots[group], pid)
+}
+
+// mark takes a reading of all groups, and writes it.
+func (s *sampler) mark(pss bool) reading {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()

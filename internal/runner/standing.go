@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"wsgauge/internal/proc"
-	"wsgauge/loadgen"
 )
 
 // stepAhead keeps the controller in time beside many agents and backends, which are
@@ -26,34 +25,68 @@ func (s *sampler) stepAhead() error {
 	return err
 }
 
-// stepBack lets the controller go behind everybody else for a step in which latency is
-// measured: its own work comes in bursts of milliseconds and must not be what a target, a
-// backend or an agent waits for. Steps that take all CPUs by their nature, and many agents
-// on them, would leave it nothing.
-func (s *sampler) stepBack(plan *loadgen.StepPlan) error {
-	if plan.Hold == nil && (plan.Send == nil || plan.Send.Closed) || len(s.roots["agents"]) > 1 {
-		return nil
+// stance is where the controller should stand in a step.
+type stance int
+
+const (
+	anywhere stance = iota // the step does not mind
+	behind                 // behind everybody else
+	inTime                 // where it comes to its turn
+)
+
+// stanceIn: in a step in which latency is measured the controller goes behind everybody
+// else. Its own work comes in bursts of milliseconds and must not be what a target, a
+// backend or an agent waits for. Steps that take all CPUs by their nature would leave it
+// nothing.
+func stanceIn(j *job) stance {
+	switch p := j.plan; {
+	case j.act != nil:
+		return anywhere
+	case p.Hold != nil, p.HTTP != nil, p.Send != nil && !p.Send.Closed:
+		return behind
 	}
-	behind, err := proc.StepBack(slices.Collect(maps.Values(s.lateness))...)
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.behind = behind
-	return nil
+	return inTime
 }
 
-// comeForward ends what stepBack began.
-func (s *sampler) comeForward() error {
+// together is where it stands in several steps at a time.
+func together(running []running) stance {
+	all := anywhere
+	for _, r := range running {
+		all = max(all, r.stance)
+	}
+	return all
+}
+
+// stand steps back or comes forward, as the steps want it that run now. Many agents
+// would leave the controller nothing.
+func (s *sampler) stand() error {
+	s.standing.Lock()
+	defer s.standing.Unlock()
 	s.mu.Lock()
-	behind := s.behind
-	s.behind = nil
+	back, is := together(s.running) == behind && len(s.roots["agents"]) == 1, s.behind
 	s.mu.Unlock()
-	if behind == nil {
+	if back == (is != nil) {
 		return nil
 	}
-	return behind.Stop()
+	if back {
+		now, err := proc.StepBack(slices.Collect(maps.Values(s.lateness))...)
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		is = now
+	}
+	s.mu.Lock()
+	was := s.behind
+	if back {
+		s.behind = is
+	} else {
+		s.behind = nil
+	}
+	s.mu.Unlock()
+	if was == nil {
+		return nil
+	}
+	return was.Stop()
 }
 
 // patience is how long a reading may wait for CPUs. What is read at its beginning and at

@@ -29,19 +29,18 @@ func (t *trial) up(ctx context.Context) error {
 	if t.dir, err = r.keeper.TempDir(); err != nil {
 		return err
 	}
-	logDir, err := r.dir.LogDir(t.record.Block, t.target.Name)
-	if err != nil {
+	if t.logDir, err = r.dir.LogDir(t.record.Block, t.target.Name); err != nil {
 		return err
 	}
 	if err := t.certify(); err != nil {
 		return err
 	}
 	for i := range r.spread.backends {
-		if err := t.startBackend(ctx, logDir, i); err != nil {
+		if err := t.startBackend(ctx, i); err != nil {
 			return fmt.Errorf("backend: %w", err)
 		}
 	}
-	if err := t.startTarget(ctx, logDir); err != nil {
+	if err := t.startTarget(ctx); err != nil {
 		t.record.TargetEnded = context.Cause(ctx) == nil && t.instance != nil && len(t.instance.Argv) > 0
 		return fmt.Errorf("target %s: %w", t.target.Name, err)
 	}
@@ -55,7 +54,7 @@ func (t *trial) up(ctx context.Context) error {
 		trust.Name = t.instance.Addrs[0].Addr().String()
 		as.TLS = &trust
 	}
-	spec := proc.Spec{Output: filepath.Join(logDir, "agent.log"), CPUs: t.cpus().agents}
+	spec := proc.Spec{Output: filepath.Join(t.logDir, "agent.log"), CPUs: t.cpus().agents}
 	r.raiseFiles(&spec)
 	if t.agents, err = startAgents(ctx, r, rand.Text(), spec, as); err != nil {
 		return err
@@ -68,35 +67,44 @@ func (t *trial) up(ctx context.Context) error {
 	return err
 }
 
-func (t *trial) startBackend(ctx context.Context, logDir string, index int) error {
+// startBackend starts a backend on a port that is free.
+func (t *trial) startBackend(ctx context.Context, index int) error {
+	return t.run.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
+		child, err := t.launchBackend(ctx, index, addr)
+		if err == nil {
+			t.backends, t.addrs = append(t.backends, child), append(t.addrs, addr)
+		}
+		return err
+	})
+}
+
+// launchBackend starts a backend on an address and proves it ready.
+func (t *trial) launchBackend(ctx context.Context, index int, addr netip.AddrPort) (*proc.Child, error) {
 	r := t.run
-	spec := proc.Spec{Name: "backend", Output: filepath.Join(logDir, "backend.log"), CPUs: t.cpus().backend}
+	spec := proc.Spec{Name: "backend", Output: filepath.Join(t.logDir, "backend.log"), CPUs: t.cpus().backend}
 	if r.spread.backends > 1 {
 		spec.Name = fmt.Sprintf("backend %d", index)
 	}
 	t.cpus().prompt(&spec, r.record.Placement.AgentsNice)
 	r.raiseFiles(&spec)
-	return r.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
-		spec.Argv = []string{r.Executable, "echo", "--listen", addr.String()}
-		if _, share := t.cpus().realtime(r.spread.agents*r.scenario.Agents.Workers, r.spread.backends); share > 0 {
-			spec.Argv = append(spec.Argv, "--realtime", strconv.FormatFloat(share, 'g', 3, 64))
-		}
-		if r.scenario.Backend.TLS {
-			spec.Argv = append(spec.Argv, "--tls-cert", t.files.Cert, "--tls-key", t.files.Key)
-		}
-		child, err := r.keeper.Start(spec)
-		if err != nil {
-			return err
-		}
-		if err := t.ready(ctx, child, addr, r.scenario.Backend.TLS, readyWithin); err != nil {
-			return errors.Join(err, child.Stop(context.WithoutCancel(ctx), time.Second))
-		}
-		t.backends, t.addrs = append(t.backends, child), append(t.addrs, addr)
-		return nil
-	})
+	spec.Argv = []string{r.Executable, "echo", "--listen", addr.String()}
+	if _, share := t.cpus().realtime(r.spread.agents*r.scenario.Agents.Workers, r.spread.backends); share > 0 {
+		spec.Argv = append(spec.Argv, "--realtime", strconv.FormatFloat(share, 'g', 3, 64))
+	}
+	if r.scenario.Backend.TLS {
+		spec.Argv = append(spec.Argv, "--tls-cert", t.files.Cert, "--tls-key", t.files.Key)
+	}
+	child, err := r.keeper.Start(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.ready(ctx, child, addr, r.scenario.Backend.TLS, readyWithin); err != nil {
+		return nil, errors.Join(err, child.Stop(context.WithoutCancel(ctx), time.Second))
+	}
+	return child, nil
 }
 
-func (t *trial) startTarget(ctx context.Context, logDir string) error {
+func (t *trial) startTarget(ctx context.Context) error {
 	r := t.run
 	return r.onFreePort(t.site.target, func(addr netip.AddrPort) error {
 		// A second try gets a directory of its own: the first may have left files.
@@ -108,13 +116,13 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 			return err
 		}
 		t.instance, err = t.target.impl.Prepare(targets.Site{Listen: addr, Backends: t.addrs, Sources: t.site.onward, Probe: t.site.probe,
-			Dir: dir, LogDir: logDir, Certificates: t.files, Executable: r.Executable, Opened: r.scenario.MaxOpen()})
+			Dir: dir, LogDir: t.logDir, Certificates: t.files, Executable: r.Executable, Opened: r.scenario.MaxOpen()})
 		if err != nil {
 			return err
 		}
 		r.noteConfig(t.target, t.instance.Config)
 		if t.instance.Config != "" {
-			if err := os.WriteFile(filepath.Join(logDir, "target.conf"), []byte(t.instance.Config), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(t.logDir, "target.conf"), []byte(t.instance.Config), 0o644); err != nil {
 				return err
 			}
 		}
@@ -125,7 +133,7 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 			t.log = &targets.Tail{Path: t.instance.ErrorLog, Code: t.instance.Code}
 		}
 		spec := proc.Spec{Name: t.target.Name, Argv: t.instance.Argv, Env: t.instance.Env, Dir: cmp.Or(t.instance.Dir, dir),
-			Output: filepath.Join(logDir, targets.OutputFile), CPUs: cmp.Or(t.target.CPUs, t.cpus().target),
+			Output: filepath.Join(t.logDir, targets.OutputFile), CPUs: cmp.Or(t.target.CPUs, t.cpus().target),
 			NofileSoft: t.target.Nofile.Soft, NofileHard: t.target.Nofile.Hard}
 		if t.target.Tunnel != nil && t.target.Nofile == (scenarios.Nofile{}) {
 			r.raiseFiles(&spec)
@@ -134,7 +142,7 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 		if err != nil {
 			return err
 		}
-		t.child = child
+		t.child, t.spec = child, spec
 		err = t.ready(ctx, child, t.instance.Addrs[0], r.scenario.WSS(t.target.Target), time.Minute)
 		if err == nil {
 			err = t.settled(ctx)
@@ -147,8 +155,8 @@ func (t *trial) startTarget(ctx context.Context, logDir string) error {
 	})
 }
 
-// ready waits for an echo through addr: an open port proves nothing.
-func (t *trial) ready(ctx context.Context, child *proc.Child, addr netip.AddrPort, wss bool, within time.Duration) error {
+// echo has one message echoed through addr, within five seconds.
+func (t *trial) echo(ctx context.Context, addr netip.AddrPort, wss bool) error {
 	var config *tls.Config
 	if wss {
 		var err error
@@ -156,12 +164,17 @@ func (t *trial) ready(ctx context.Context, child *proc.Child, addr netip.AddrPor
 			return err
 		}
 	}
+	ctx, done := context.WithTimeout(ctx, 5*time.Second)
+	defer done()
+	return echo.ProbeTLS(ctx, addr, addr.String(), "/", t.site.probe, config)
+}
+
+// ready waits for an echo through addr: an open port proves nothing.
+func (t *trial) ready(ctx context.Context, child *proc.Child, addr netip.AddrPort, wss bool, within time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no echo through it within %v", within))
 	defer cancel()
 	for {
-		one, done := context.WithTimeout(ctx, 5*time.Second)
-		err := echo.ProbeTLS(one, addr, addr.String(), "/", t.site.probe, config)
-		done()
+		err := t.echo(ctx, addr, wss)
 		if err == nil {
 			return nil
 		}
@@ -189,10 +202,11 @@ func (t *trial) settled(ctx context.Context) error {
 	}
 	defer prober.Close()
 	for {
-		free, err := idle(t.everyLeg)
+		front, back, err := connections(t.everyLeg)
 		if err != nil {
 			return err
 		}
+		free := front+back == 0
 		if free && t.instance.Settled != nil {
 			u, err := prober.Usage([]int{t.child.PID()}, false)
 			if err != nil {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"maps"
+	"strings"
 	"time"
 
 	"wsgauge/loadgen"
@@ -12,13 +13,27 @@ import (
 type tally struct {
 	plan   *loadgen.StepPlan
 	kind   string
+	action string
 	note   string
+	did    deed
 	sum    loadgen.Recorder
 	peak   int
 	start  int64 // wall clock, ns
 	end    int64
 	window time.Duration // of a send step
+	shared bool          // other load ran at the same time; the trial's lock guards it
 }
+
+// addNote adds to what a reader of the record should know.
+func (t *tally) addNote(text string) {
+	if t.note != "" {
+		t.note += "; "
+	}
+	t.note += text
+}
+
+// later is what came to be known during the step.
+func (t *tally) later() string { return strings.Join(t.did.notes, "; ") }
 
 // cutShort says that the step was given up at a time of day: its window is what was
 // run of it.
@@ -90,7 +105,8 @@ func (t *tally) missing() *loadgen.Recorder {
 func (t *tally) step(trialStart time.Time) results.Step {
 	seconds := func(ns int64) float64 { return float64(ns-trialStart.UnixNano()) / 1e9 }
 	s := results.Step{ID: t.plan.ID, Step: t.kind, Group: t.plan.Group, Iteration: t.plan.Iteration,
-		StartedS: seconds(t.start), EndedS: seconds(t.end), Note: t.note,
+		StartedS: seconds(t.start), EndedS: seconds(t.end), Note: t.note, Action: t.action,
+		TookNs: t.did.took, NextHandshakeNs: t.did.handshake, HandshakeGapNs: t.did.gap, Generations: t.did.generations,
 		Figures: figures(&t.sum, t.peak, t.window)}
 	if p := t.plan.Send; p != nil {
 		if p.Closed {

@@ -1,9 +1,12 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
 
 	"wsgauge/internal/proc"
@@ -22,20 +25,29 @@ type trial struct {
 	record results.Trial
 
 	dir      string
-	backends []*proc.Child
 	addrs    []netip.AddrPort // of the backends
 	instance *targets.Instance
 	files    *targets.Certificates // nil: nothing of the trial speaks TLS
 	trust    *loadgen.Trust        // of whoever connects; nil likewise
-	child    *proc.Child           // the target; nil for direct
+	spec     proc.Spec             // how the target was started
+	watches  *watches              // while the steps run
 	agents   *agents
 	sampler  *sampler
 	board    *scoreboard // nil: the target says nothing of its workers
+	logDir   string
+
+	// mu guards what follows: branches of a together step act and end at the same time.
+	mu       sync.Mutex
+	child    *proc.Child // the target; nil for direct
+	backends []*proc.Child
+	helpers  []*proc.Child // commands that were run beside the target
 	log      *targets.Tail
 	sum      loadgen.Recorder
-	passes   []*passes     // by step, in their order
-	window   time.Duration // all send windows
+	passes   []*passes // by step, in their order
+	windows  []span    // in which messages were sent
 	peak     int
+	open     int     // connections, as last told
+	live     []*live // steps under way, in the order in which they began
 }
 
 // runTrial runs a trial to its record; an error is one of the run itself, after
@@ -76,8 +88,9 @@ func (r *run) runTrial(ctx context.Context, number, block int, target *chosen) e
 
 // finish turns what was gathered into the trial's record.
 func (t *trial) finish(clock clockCheck) {
+	slices.SortStableFunc(t.record.Steps, func(a, b results.Step) int { return cmp.Compare(a.StartedS, b.StartedS) })
 	t.record.EndedS = time.Since(t.run.start).Seconds()
-	t.record.Figures = figures(&t.sum, t.peak, t.window)
+	t.record.Figures = figures(&t.sum, t.peak, covered(t.windows))
 	c := circumstances{clockDrift: clock.drift()}
 	if t.sampler != nil {
 		t.record.Resources = t.sampler.total(&t.record)

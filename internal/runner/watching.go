@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"wsgauge/internal/proc"
@@ -12,15 +13,16 @@ import (
 // steps walks the scenario's steps; the target's death ends them.
 func (t *trial) steps(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	watched := make(chan struct{})
-	defer func() { cancel(nil); <-watched }()
-	go func() {
-		defer close(watched)
-		t.watch(ctx, cancel)
-	}()
+	t.watches = &watches{ctx: ctx, fail: cancel, excused: map[*proc.Child]bool{}}
+	defer func() { cancel(nil); t.watches.ending.Wait() }()
+	if t.child != nil {
+		t.watchTarget(t.child)
+	}
+	for _, b := range t.backends {
+		t.watchBackend(b)
+	}
 	c := newCourse(t)
-	err := c.steps(ctx, t.run.scenario.Steps)
+	err := c.steps(ctx, branch{wanted: ctx}, t.run.scenario.Steps)
 	if err == nil {
 		t.run.status(func(s *Status) {
 			s.Step = "closing"
@@ -29,9 +31,10 @@ func (t *trial) steps(ctx context.Context) error {
 		err = c.finish(ctx)
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		var died *targetError
-		t.record.TargetEnded = errors.As(cause, &died)
-		return cause
+		err = cause
+	}
+	if _, died := errors.AsType[*targetError](err); died {
+		t.record.TargetEnded = true
 	}
 	return err
 }
@@ -46,39 +49,54 @@ func (e *targetError) Error() string { return fmt.Sprintf("target %s: %v", e.nam
 
 func (e *targetError) Unwrap() error { return e.err }
 
-// watch ends the steps when a process that they need has ended by itself.
-func (t *trial) watch(ctx context.Context, cancel context.CancelCauseFunc) {
-	var target <-chan struct{}
-	if t.child != nil {
-		target = t.child.Done()
-	}
-	ended := make(chan *proc.Child, len(t.backends))
-	for _, b := range t.backends {
-		go func() {
-			select {
-			case <-b.Done():
-				ended <- b
-			case <-ctx.Done():
-			}
-		}()
-	}
-	var backend *proc.Child
-	select {
-	case <-ctx.Done():
-		return
-	case <-target:
-	case backend = <-ended:
-	}
-	// The agents see the ends of their connections and report within a second;
-	// those closures belong to the record.
-	select {
-	case <-ctx.Done():
-		return
-	case <-time.After(1200 * time.Millisecond):
-	}
-	if backend != nil {
-		cancel(fmt.Errorf("backend: %w", backend.Err()))
-		return
-	}
-	cancel(&targetError{t.target.Name, t.child.Err()})
+// watches end the steps when a process that they need has ended by itself.
+type watches struct {
+	ctx    context.Context // of the steps: what watches ends with it
+	fail   context.CancelCauseFunc
+	ending sync.WaitGroup
+
+	mu      sync.Mutex
+	excused map[*proc.Child]bool // those that a step ends
+}
+
+// excuse is called before a step ends a child.
+func (w *watches) excuse(c *proc.Child) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.excused[c] = true
+}
+
+func (w *watches) isExcused(c *proc.Child) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.excused[c]
+}
+
+// watch watches a child until it ends, or the steps do.
+func (w *watches) watch(c *proc.Child, why func(error) error) {
+	w.ending.Go(func() {
+		select {
+		case <-w.ctx.Done():
+			return
+		case <-c.Done():
+		}
+		if w.isExcused(c) {
+			return
+		}
+		// The agents see the ends of their connections and report within a second;
+		// those closures belong to the record.
+		select {
+		case <-w.ctx.Done():
+		case <-time.After(1200 * time.Millisecond):
+			w.fail(why(c.Err()))
+		}
+	})
+}
+
+func (t *trial) watchTarget(c *proc.Child) {
+	t.watches.watch(c, func(err error) error { return &targetError{t.target.Name, err} })
+}
+
+func (t *trial) watchBackend(c *proc.Child) {
+	t.watches.watch(c, func(err error) error { return fmt.Errorf("backend: %w", err) })
 }
