@@ -63,6 +63,9 @@ func timed(s *results.Step) (figures []string) {
 	if s.Ping != nil {
 		figures = append(figures, "ping")
 	}
+	if s.HTTP.ResponseTime != nil {
+		figures = append(figures, "http.response_time")
+	}
 	return figures
 }
 
@@ -84,9 +87,12 @@ func judgeStep(s *results.Step) []results.Invalid {
 	if s.Pattern == "push" {
 		generator = "the backend, which makes this load," // and whose lag it is
 	}
+	spoiled, responses := []string{"response_time", "service_time"}, s.ResponseTime
+	if s.HTTP.ResponseTime != nil { // the step sends requests, and no messages
+		spoiled, responses = []string{"http.response_time"}, s.HTTP.ResponseTime
+	}
 	latency := func(reason string, args ...any) {
-		out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf(reason, args...),
-			Figures: []string{"response_time", "service_time"}})
+		out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf(reason, args...), Figures: spoiled})
 	}
 	m := s.Messages
 	for _, lag := range []struct {
@@ -94,7 +100,7 @@ func judgeStep(s *results.Step) []results.Invalid {
 		what, whose string
 		floor       time.Duration
 	}{{s.SendLag, "send lag", generator, sendLagFloor}, {s.ReceiveLag, "receive lag", "the generator", receiveLagFloor}} {
-		name, late, response, ok := lagAndResponse(lag.of, s.ResponseTime)
+		name, late, response, ok := lagAndResponse(lag.of, responses)
 		if bound := max(float64(lag.floor), lagShare*response); ok && late > bound {
 			latency("%s %s %v exceeds %v: %s was late", lag.what, name, micro(late), micro(bound), lag.whose)
 		}
