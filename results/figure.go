@@ -16,7 +16,8 @@ type FigureInfo struct {
 	// its median.
 	Count bool
 	// Group is the group of validity that spoils the figure besides "all" and its
-	// own name: "latency", "rates", "resources", or "counts".
+	// own name: "latency", "rates", "resources", "actions" (what a step did itself, and
+	// only a step has), or "counts".
 	Group string
 }
 
@@ -36,6 +37,18 @@ func LookFigure(name string) (FigureInfo, error) {
 		return info, nil
 	case "connections", "messages":
 		return countInfo(info, head, rest)
+	case "took", "next_handshake", "handshake_gap":
+		info.Unit, info.Count, info.Group = "ns", false, "actions"
+		if more {
+			return info, fmt.Errorf("figure %q: nothing stands after %s", name, head)
+		}
+		return info, nil
+	case "generations":
+		info.Count, info.Group = false, "actions"
+		if !slices.Contains([]string{"before", "old", "new"}, rest) {
+			return info, fmt.Errorf("figure %q: %q is none of before, old, new", name, rest)
+		}
+		return info, nil
 	case "http":
 		if sub, ok := strings.CutPrefix(rest, "response_time."); ok {
 			return quantileInfo(info, sub, "latency")
@@ -53,7 +66,7 @@ func LookFigure(name string) (FigureInfo, error) {
 		}
 		return quantileInfo(info, rest, group)
 	}
-	return info, fmt.Errorf("there is no figure %q; figures begin with failures, closures, log, connections, messages, http, resources or %s",
+	return info, fmt.Errorf("there is no figure %q; figures begin with failures, closures, log, connections, messages, http, resources, took, next_handshake, handshake_gap, generations or %s",
 		name, strings.Join(Metrics(), ", "))
 }
 
@@ -266,4 +279,26 @@ func (q *Quantiles) value(name string) (float64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// action looks up what a step did itself.
+func (s *Step) action(name string) (v float64, ok bool) {
+	var ns *int64
+	switch name {
+	case "took":
+		ns = s.TookNs
+	case "next_handshake":
+		ns = s.NextHandshakeNs
+	case "handshake_gap":
+		ns = s.HandshakeGapNs
+	}
+	if ns != nil {
+		return float64(*ns), true
+	}
+	g := s.Generations
+	if g == nil {
+		return 0, false
+	}
+	n, ok := map[string]int{"generations.before": g.Before, "generations.old": g.Old, "generations.new": g.New}[name]
+	return float64(n), ok
 }

@@ -16,7 +16,8 @@ func TestFigure(t *testing.T) {
 			HTTP:         HTTP{Status: map[string]int64{"503": 9}, ResponseTime: &Quantiles{Count: 40, P50: new(8e6)}},
 			ResponseTime: &Quantiles{Count: 10, P99: new(41e6), P999: new(50e6), Max: 60e6, Mean: 3}},
 		Resources: map[string]*Resources{"target": {CPUUsPerMessage: new(46.0)}, "backend": nil},
-		Steps:     []Step{step("load", 1, new(10.0), 1), step("load", 2, new(30.0), 2), step("load", 3, nil, 4), step("other", 1, new(99.0), 8)},
+		Steps: []Step{step("load", 1, new(10.0), 1), step("load", 2, new(30.0), 2), step("load", 3, nil, 4), step("other", 1, new(99.0), 8),
+			{ID: "reload", TookNs: new(int64(5)), NextHandshakeNs: new(int64(7)), Generations: &Generations{Before: 4, Old: 3, New: 2}}},
 	}
 	for _, c := range []struct {
 		step, name, unit string
@@ -50,6 +51,13 @@ func TestFigure(t *testing.T) {
 		{"load", "response_time.p99", "ns", 20, true, false, "latency"},
 		{"load", "resources.target.fds_peak", "", 7, true, false, "resources"},
 		{"load", "log", "", 0, false, true, "counts"},
+		{"reload", "took", "ns", 5, true, false, "actions"},
+		{"reload", "next_handshake", "ns", 7, true, false, "actions"},
+		{"reload", "handshake_gap", "ns", 0, false, false, "actions"},
+		{"reload", "generations.old", "", 3, true, false, "actions"},
+		{"reload", "generations.new", "", 2, true, false, "actions"},
+		{"load", "took", "ns", 0, false, false, "actions"},
+		{"", "took", "ns", 0, false, false, "actions"},
 		{"never", "failures", "", 0, false, true, "counts"},
 	} {
 		v, unit, ok := trial.Figure(c.step, c.name)
@@ -61,7 +69,7 @@ func TestFigure(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "speed", "failures.", "response_time", "response_time.p95", "messages", "messages.lost", "http.x",
-		"resources.proxy.fds_peak", "resources.target.fds", "resources.target"} {
+		"resources.proxy.fds_peak", "resources.target.fds", "resources.target", "took.p99", "generations", "generations.newer"} {
 		if info, err := LookFigure(name); err == nil {
 			t.Errorf("LookFigure(%q) = %+v", name, info)
 		} else if !strings.Contains(err.Error(), name) {

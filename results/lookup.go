@@ -47,6 +47,10 @@ func (s *Step) Figure(name string) (value float64, unit string, ok bool) {
 	if err != nil || name == "log" || strings.HasPrefix(name, "log.") {
 		return 0, "", false
 	}
+	if info.Group == "actions" {
+		value, ok = s.action(name)
+		return value, info.Unit, ok
+	}
 	value, ok = s.Figures.figure(name, s.Resources)
 	return value, info.Unit, ok
 }

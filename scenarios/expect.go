@@ -149,10 +149,17 @@ func (e *Expectation) sense() *flaw {
 	switch {
 	case e.Step != "" && (e.Figure == "log" || strings.HasPrefix(e.Figure, "log.")):
 		return flawed("leave the step out", "the log is counted for the whole trial, not for step %s", e.Step)
+	case e.Step == "" && isAction(e.Figure):
+		return flawed("write the step's id before it", "only a step has the figure %s", e.Figure)
 	case e.Target == "direct" && strings.HasPrefix(e.Figure, "resources.target."):
 		return flawed("resources.backend and resources.agents exist", "direct has no processes: its %s is never known", e.Figure)
 	}
 	return nil
+}
+
+func isAction(figure string) bool {
+	_, is := actionFigures[figure]
+	return is
 }
 
 // watched refuses what is never known of a target that wsgauge did not start.
@@ -224,13 +231,16 @@ var (
 	httpFigures       = []string{"sent", "answered", "status.503", "response_time.p99"}
 	messageFigures    = map[string]string{"scheduled": "", "sent": "", "answered": "", "received": "", "delivered": "", "unanswered": "",
 		"not_sent": "", "not_sent.ended": "", "not_sent.queue_full": "", "not_sent.no_turn": "", "on_time": "", "corrupt": "", "per_second": "/s", "bytes_sent": "B", "bytes_received": "B"}
+	// What a signal, backend or wait step did, and only a step has.
+	actionFigures = map[string]string{"took": "ns", "next_handshake": "ns", "handshake_gap": "ns",
+		"generations.before": "", "generations.old": "", "generations.new": ""}
 	resourceFigures = map[string]string{"cpu_seconds": "ns", "cpu_user_seconds": "ns", "cpu_system_seconds": "ns", "cpu_us_per_message": "ns", "rss_peak_bytes": "B", "pss_peak_bytes": "B",
 		"pss_bytes_per_tunnel": "B", "fds_peak": "", "threads_peak": "", "processes_peak": ""}
 
 	failureClasses = []string{"dial_refused", "dial_timeout", "dial_no_port", "dial_no_fd", "dial_failed",
 		"tls_failed", "tls_closed", "tls_stall", "tls_crowded",
 		"upgrade_stall", "upgrade_closed", "upgrade_bad_accept", "ended_in_send", "protocol_error",
-		"corrupt", "reordered", "duplicated", "unanswered"}
+		"corrupt", "reordered", "duplicated", "unanswered", "http_timeout", "http_closed", "http_protocol_error"}
 	closureClasses = []string{"closed_by_us", "closed_by_peer", "closed_reset"}
 
 	// Classes with a number: the status of an answer, the code of a close frame.
@@ -245,7 +255,7 @@ var (
 func isFigure(name string) bool {
 	head, _, _ := strings.Cut(name, ".")
 	switch head {
-	case "failures", "closures", "log", "http", "connections", "messages", "resources":
+	case "failures", "closures", "log", "http", "connections", "messages", "resources", "took", "next_handshake", "handshake_gap", "generations":
 	default:
 		if !slices.Contains(metrics, head) {
 			return false
@@ -276,6 +286,12 @@ func figureUnit(name string) (unit string, err *flaw) {
 		return "", flawed("such as log.AH00484", "%s is no code of a log", brief(rest))
 	case "http":
 		return httpFigure(rest)
+	case "took", "next_handshake", "handshake_gap", "generations":
+		unit, known := actionFigures[name]
+		if !known {
+			return "", flawed(didYouMean(name, slices.Sorted(maps.Keys(actionFigures))), "there is no figure %s", brief(name))
+		}
+		return unit, nil
 	case "connections":
 		return pickFigure(head, rest, connectionFigures, nil)
 	case "messages":

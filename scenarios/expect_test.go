@@ -34,6 +34,9 @@ func TestExpectation(t *testing.T) {
 		"resources.target.cpu_us_per_message < 40us": {Figure: "resources.target.cpu_us_per_message", Op: "<", Value: 4e4, Unit: "ns"},
 		"direct.resources.agents.cpu_seconds < 2s":   {Target: "direct", Figure: "resources.agents.cpu_seconds", Op: "<", Value: 2e9, Unit: "ns"},
 		"resources.backend.rss_peak_bytes < 1GiB":    {Figure: "resources.backend.rss_peak_bytes", Op: "<", Value: 1 << 30, Unit: "B"},
+		"load.next_handshake < 2s":                   {Step: "load", Figure: "next_handshake", Op: "<", Value: 2e9, Unit: "ns"},
+		"event.4.1.generations.old == 3":             {Target: "event", Step: "4.1", Figure: "generations.old", Op: "==", Value: 3},
+		"load.failures.http_timeout == 0":            {Step: "load", Figure: "failures.http_timeout", Op: "=="},
 	} {
 		want.Text = strings.TrimSpace(text)
 		if got, err := ParseExpectation(text, someTargets, someSteps); err != nil || got != want {
@@ -56,6 +59,9 @@ func TestExpectation(t *testing.T) {
 		"http.response_time.p99 < 1":                 "has no unit",
 		"resources.target == 0":                      "needs a word after it",
 		"failures == 0 == 0":                         "holds a space",
+		"event.took < 1s":                            "write the step's id before it",
+		"load.took < 1":                              "has no unit",
+		"load.generations.odl == 1":                  "did you mean generations.old?",
 		strings.Repeat("a.", 5000) + "failures == 0": "is too long",
 	} {
 		if got, err := ParseExpectation(text, someTargets, someSteps); err == nil || !strings.Contains(err.Error(), want) {

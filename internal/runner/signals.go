@@ -29,8 +29,12 @@ func (t *trial) signal(ctx context.Context, step, name string, d *deed) error {
 		t.acted(time.Now(), "signal", step, name, d.notes[0], d)
 		return nil
 	}
+	before, err := child.Members()
+	if err != nil {
+		return err
+	}
 	at := time.Now()
-	text, err := t.signalled(ctx, child, name, at, d)
+	text, err := t.signalled(ctx, child, name, before, at, d)
 	if err != nil {
 		return fmt.Errorf("%s of target %s: %w", name, t.target.Name, err)
 	}
@@ -40,7 +44,7 @@ func (t *trial) signal(ctx context.Context, step, name string, d *deed) error {
 }
 
 // signalled does it, and says what was done.
-func (t *trial) signalled(ctx context.Context, child *proc.Child, name string, at time.Time, d *deed) (text string, err error) {
+func (t *trial) signalled(ctx context.Context, child *proc.Child, name string, before []proc.Process, at time.Time, d *deed) (text string, err error) {
 	switch name {
 	case "pause":
 		text, err = "SIGSTOP to all its processes", child.Pause()
@@ -56,12 +60,12 @@ func (t *trial) signalled(ctx context.Context, child *proc.Child, name string, a
 		if t.instance.Graceful.Zero() {
 			return fmt.Sprintf("nothing was done: %s has no graceful reload", t.target.Kind()), nil
 		}
-		return t.reload(ctx, child, name, t.instance.Graceful, at, d)
+		return t.reload(ctx, child, name, t.instance.Graceful, before, at, d)
 	case "restart":
 		if t.instance.Restart.Zero() || !runs(child) {
-			return t.startAnew(ctx, child, at, d)
+			return t.startAnew(ctx, child, before, at, d)
 		}
-		return t.reload(ctx, child, name, t.instance.Restart, at, d)
+		return t.reload(ctx, child, name, t.instance.Restart, before, at, d)
 	default:
 		return "", errors.New("there is no such signal")
 	}
@@ -82,11 +86,7 @@ func (t *trial) stopTarget(ctx context.Context, child *proc.Child) (string, erro
 }
 
 // reload has the target do what its action says, and waits for the next handshake.
-func (t *trial) reload(ctx context.Context, child *proc.Child, name string, a targets.Action, at time.Time, d *deed) (text string, err error) {
-	before, err := child.Members()
-	if err != nil {
-		return "", err
-	}
+func (t *trial) reload(ctx context.Context, child *proc.Child, name string, a targets.Action, before []proc.Process, at time.Time, d *deed) (text string, err error) {
 	if len(a.Argv) > 0 {
 		text = fmt.Sprintf("command %q", a.Argv)
 		err = t.command(ctx, name, a.Argv)
@@ -102,11 +102,7 @@ func (t *trial) reload(ctx context.Context, child *proc.Child, name string, a ta
 }
 
 // startAnew ends the target, if it runs, and starts it in the same place.
-func (t *trial) startAnew(ctx context.Context, old *proc.Child, at time.Time, d *deed) (text string, err error) {
-	before, err := old.Members()
-	if err != nil {
-		return "", err
-	}
+func (t *trial) startAnew(ctx context.Context, old *proc.Child, before []proc.Process, at time.Time, d *deed) (text string, err error) {
 	t.watches.excuse(old)
 	text, err = t.stopTarget(ctx, old)
 	if err != nil {

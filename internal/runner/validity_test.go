@@ -43,6 +43,14 @@ func TestJudge(t *testing.T) {
 		"late at reading by less than a tenth of what is slow": {func(t *results.Trial, _ *circumstances) {
 			t.Steps[0].ReceiveLag, t.Steps[0].ResponseTime = quantiles(600*time.Microsecond), quantiles(7*time.Millisecond)
 		}, nil},
+		"late at requests": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].Figures = results.Figures{SendLag: quantiles(600 * time.Microsecond),
+				HTTP: results.HTTP{Sent: 10_000, ResponseTime: quantiles(5 * time.Millisecond)}}
+		}, []string{"http.response_time"}},
+		"others beside requests": {func(t *results.Trial, c *circumstances) {
+			t.Steps[0].Figures = results.Figures{HTTP: results.HTTP{Sent: 10_000, ResponseTime: quantiles(5 * time.Millisecond)}}
+			c.others = map[string]othersTook{"load": {machine: 0.3}}
+		}, []string{"http.response_time"}},
 		"slow target": {func(t *results.Trial, _ *circumstances) {
 			t.Steps[0].ResponseTime, t.Steps[0].WriteBlocked = quantiles(3*time.Second), quantiles(2*time.Second)
 		}, nil},
