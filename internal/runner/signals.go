@@ -57,7 +57,10 @@ func (t *trial) signalled(ctx context.Context, child *proc.Child, name string, b
 		t.watches.excuse(child)
 		text, err = t.stopTarget(ctx, child)
 	case "graceful":
-		if t.instance.Graceful.Zero() {
+		switch {
+		case t.instance.Graceful.Zero() && t.target.Command != nil:
+			return t.startAnew(ctx, child, before, at, d) // as its documentation says
+		case t.instance.Graceful.Zero():
 			return fmt.Sprintf("nothing was done: %s has no graceful reload", t.target.Kind()), nil
 		}
 		return t.reload(ctx, child, name, t.instance.Graceful, before, at, d)
