@@ -240,7 +240,7 @@ var (
 	failureClasses = []string{"dial_refused", "dial_timeout", "dial_no_port", "dial_no_fd", "dial_failed",
 		"tls_failed", "tls_closed", "tls_stall", "tls_crowded",
 		"upgrade_stall", "upgrade_closed", "upgrade_bad_accept", "ended_in_send", "protocol_error",
-		"corrupt", "reordered", "duplicated", "unanswered", "http_timeout", "http_closed", "http_protocol_error"}
+		"corrupt", "reordered", "duplicated", "unanswered", "http_timeout", "http_closed", "http_protocol_error", "http_no_connection"}
 	closureClasses = []string{"closed_by_us", "closed_by_peer", "closed_reset"}
 
 	// Classes with a number: the status of an answer, the code of a close frame.

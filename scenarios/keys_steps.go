@@ -21,7 +21,7 @@ type rawSignal struct{ word }
 
 type rawBackendStep struct {
 	section
-	Action   word  `json:"action" words:"kill|restart|pause|resume" example:"kill" jsonschema:"kill ends it by SIGKILL; restart does too and starts it anew on its port; pause and resume are SIGSTOP and SIGCONT."`
+	Action   word  `json:"action" words:"kill|restart|pause|resume" example:"kill" jsonschema:"kill ends it by SIGKILL; restart by SIGTERM, and after 2s by SIGKILL, and starts it anew on its port; pause and resume are SIGSTOP and SIGCONT."`
 	Instance count `json:"instance,omitempty" max:"256" example:"2" jsonschema:"Which of the backend's instances, from 1. Without it: all."`
 }
 
