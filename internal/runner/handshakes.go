@@ -17,8 +17,9 @@ const (
 	probesAtOnce = 2
 	// handshakeWithin is how long the next handshake is waited for.
 	handshakeWithin = 30 * time.Second
-	// changeWithin is how long a target may take until its processes begin to change.
-	// One that reloads within a process is told by its first answer.
+	// changeWithin is how long a target may take until its processes begin to change,
+	// once it has been told to reload. One that reloads within a process is told by its
+	// first answer.
 	changeWithin = 3 * time.Second
 )
 
@@ -29,8 +30,9 @@ type probed struct {
 }
 
 // nextHandshake tries handshakes from a reload on until one is answered that began
-// after the target's processes had changed.
-func (t *trial) nextHandshake(ctx context.Context, child *proc.Child, before []proc.Process, at time.Time, d *deed) error {
+// after the target's processes had changed. told is closed when the target has been told
+// all of it.
+func (t *trial) nextHandshake(ctx context.Context, child *proc.Child, before []proc.Process, at time.Time, told <-chan struct{}, d *deed) error {
 	ctx, cancel := context.WithTimeout(ctx, handshakeWithin)
 	defer cancel()
 	w := &waiting{at: at, last: at}
@@ -61,6 +63,8 @@ func (t *trial) nextHandshake(ctx context.Context, child *proc.Child, before []p
 		case p := <-answers:
 			out--
 			w.take(p)
+		case <-told:
+			told, w.told = nil, time.Now()
 		case <-tick.C:
 			if w.changed.IsZero() {
 				now, err := child.Members()
@@ -105,6 +109,7 @@ func (t *trial) reloaded(child *proc.Child, before []proc.Process, w *waiting, d
 // waiting is what is known of the handshakes since a reload.
 type waiting struct {
 	at      time.Time // of the reload
+	told    time.Time // when it had been told to reload; zero: not yet
 	tried   time.Time // of the last handshake begun
 	changed time.Time // when the first new process was seen; zero: not yet
 	last    time.Time // of the last answer, or of the reload
@@ -139,7 +144,7 @@ func (w *waiting) next(now time.Time) (time.Duration, bool) {
 	if !w.changed.IsZero() {
 		return w.after, w.after > 0
 	}
-	return w.first, w.first > 0 && now.Sub(w.at) >= changeWithin
+	return w.first, w.first > 0 && !w.told.IsZero() && now.Sub(w.told) >= changeWithin
 }
 
 // longest is the longest time without an answer, the one that is running included

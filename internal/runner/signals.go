@@ -88,8 +88,14 @@ func (t *trial) stopTarget(ctx context.Context, child *proc.Child) (string, erro
 	return fmt.Sprintf("SIGTERM to process %d", child.PID()), err
 }
 
-// reload has the target do what its action says, and waits for the next handshake.
+// reload has the target do what its action says, and waits for the next handshake,
+// from the moment on at which that begins.
 func (t *trial) reload(ctx context.Context, child *proc.Child, name string, a targets.Action, before []proc.Process, at time.Time, d *deed) (text string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	told := make(chan struct{})
+	handshake := make(chan error, 1)
+	go func() { handshake <- t.nextHandshake(ctx, child, before, at, told, d) }()
 	if len(a.Argv) > 0 {
 		text = fmt.Sprintf("command %q", a.Argv)
 		err = t.command(ctx, name, a.Argv)
@@ -97,11 +103,14 @@ func (t *trial) reload(ctx context.Context, child *proc.Child, name string, a ta
 		text = fmt.Sprintf("%s to process %d", proc.SignalName(a.Signal), child.PID())
 		err = child.Signal(a.Signal)
 	}
+	took := time.Since(at).Nanoseconds()
+	close(told)
 	if err != nil {
-		return "", err
+		cancel()
 	}
-	d.timed(at)
-	return text, t.nextHandshake(ctx, child, before, at, d)
+	err = errors.Join(err, <-handshake)
+	d.took = &took
+	return text, err
 }
 
 // startAnew ends the target, if it runs, and starts it in the same place.
