@@ -114,7 +114,7 @@ type waiting struct {
 	changed time.Time // when the first new process was seen; zero: not yet
 	last    time.Time // of the last answer, or of the reload
 	gap     time.Duration
-	first   time.Duration // from the reload to the first answer; 0: none yet
+	first   time.Duration // from the reload to the first answer to one begun when it had been told; 0: none yet
 	after   time.Duration // to the first of a handshake begun after the change; likewise
 }
 
@@ -125,7 +125,7 @@ func (w *waiting) take(p probed) {
 	w.gap = max(w.gap, p.ended.Sub(w.last))
 	w.last = p.ended
 	took := p.ended.Sub(w.at)
-	if w.first == 0 {
+	if w.first == 0 && !w.told.IsZero() && !p.begun.Before(w.told) {
 		w.first = took
 	}
 	if w.after == 0 && !w.changed.IsZero() && !p.begun.Before(w.changed) {

@@ -23,6 +23,7 @@ func TestWaiting(t *testing.T) {
 		"answered by the old":    {0, []probed{answered(0, 2), answered(50, 52)}, 100, 0, 50, 0},
 		"reloads within itself":  {0, []probed{answered(0, 2), answered(50, 52)}, 3000, 2, 50, 0},
 		"told by a long command": {0, []probed{answered(0, 2), answered(50, 52)}, 5000, 0, 4948, 2500},
+		"told by a command":      {0, []probed{answered(0, 2), answered(50, 60)}, 3100, 60, 58, 40},
 		"a gap":                  {700, []probed{answered(0, 2), unanswered(50, 600), answered(650, 740), answered(710, 745)}, 750, 745, 738, 0},
 		"never answered again":   {700, []probed{answered(0, 2), answered(650, 740)}, 9000, 0, 8260, 0},
 		"begun before it":        {700, []probed{answered(690, 710)}, 720, 0, 710, 0},
