@@ -72,8 +72,8 @@ type Step struct {
 	// ended, until everything was drained.
 	TookNs *int64 `json:"took_ns,omitempty"`
 	// NextHandshakeNs is the time from a reload to the first echo through a new
-	// connection that was begun after the target's processes had changed, or, when none
-	// of them changed, to the first of all.
+	// connection that was begun after the target's processes had changed, or, when none of
+	// them changed, to the first that was begun when it had been told to reload.
 	NextHandshakeNs *int64 `json:"next_handshake_ns,omitempty"`
 	// HandshakeGapNs is the longest time between two such echoes until then, one being
 	// tried every 50 ms.
