@@ -1,6 +1,9 @@
 package results
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Run is run.json: what was asked, where it ran, and what was concluded.
 type Run struct {
@@ -24,6 +27,7 @@ type Run struct {
 	Order     [][]string      `json:"order"` // targets by block, as they were run
 	Targets   []TargetInfo    `json:"targets"`
 	Skipped   []SkippedTarget `json:"skipped"`
+	Backend   *BackendInfo    `json:"backend,omitempty"` // nil in runs of older versions, whose was wsgauge's own
 	Expect    []string        `json:"expect"`
 	Verdicts  []Verdict       `json:"verdicts"`
 
@@ -81,6 +85,20 @@ type TargetInfo struct {
 	// Config is the configuration as generated, with the addresses of the first trial.
 	Config string `json:"config"`
 	Nofile string `json:"nofile"` // "soft:hard" when the scenario sets it
+}
+
+// BackendInfo is what the echo server was. With one that ran already only URL and Addrs
+// are set.
+type BackendInfo struct {
+	Runtime   string `json:"runtime,omitempty"` // go, node, python
+	Version   string `json:"version,omitempty"` // of runtime and library
+	Path      string `json:"path,omitempty"`    // of the executable
+	SHA256    string `json:"sha256,omitempty"`  // of wsgauge's executable, or of the script
+	Instances int    `json:"instances,omitempty"`
+	TLS       bool   `json:"tls,omitempty"`
+
+	URL   string           `json:"url,omitempty"`
+	Addrs []netip.AddrPort `json:"addrs,omitempty"`
 }
 
 // SkippedTarget is a target that could not be run here.

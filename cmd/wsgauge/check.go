@@ -64,13 +64,16 @@ func check(s streams, name string, flags scenarioFlags) error {
 	fmt.Fprintf(s.out, "%s: %s\n\n", sc.Name, sc.About)
 	fmt.Fprintf(s.out, "%s of about %s: %s of %s, about %s in all\n", counted(p.Trials, "trial"), about(p.Each, 100*time.Millisecond),
 		counted(sc.Blocks, "block"), counted(len(p.Targets), "target"), about(p.Total, time.Second))
-	fmt.Fprintf(s.out, "at most %s at once, from %s; agents on CPU %s, backend on %s, target on %s\n",
-		counted(p.MaxOpen, "connection"), counted(p.Agents, "agent"), p.Placement.Agents, p.Placement.Backend, p.Placement.Target)
+	fmt.Fprintf(s.out, "at most %s at once, from %s; agents on CPU %s, backend %s, target on %s\n",
+		counted(p.MaxOpen, "connection"), counted(p.Agents, "agent"), p.Placement.Agents, backendPlace(p), p.Placement.Target)
 	if p.Spread != "" {
 		fmt.Fprintln(s.out, p.Spread)
 	}
 	fmt.Fprintln(s.out)
 	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+	if b := p.Backend; b.URL == "" && b.Runtime != "go" {
+		fmt.Fprintf(w, "  (backend)\t%s\t%s\n", b.Runtime, b.Version)
+	}
 	for _, t := range p.Targets {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", t.Name, t.Kind, t.Version)
 	}
@@ -102,6 +105,18 @@ func check(s streams, name string, flags scenarioFlags) error {
 		return errors.New("this machine's limits are too low for the scenario")
 	}
 	return nil
+}
+
+// backendPlace is where the backend is.
+func backendPlace(p *runner.Plan) string {
+	if p.Backend.URL == "" {
+		return "on " + p.Placement.Backend
+	}
+	var addrs []string
+	for _, a := range p.Backend.Addrs {
+		addrs = append(addrs, a.String())
+	}
+	return "at " + strings.Join(addrs, ", ") + ", not ours"
 }
 
 // about writes an estimate: hours mean nothing to people once they are many.

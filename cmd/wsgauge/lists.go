@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -33,7 +35,7 @@ func newTargets(s streams) *cobra.Command {
 		Use:   "targets",
 		Short: "List what can be measured and what is installed here",
 		Args:  args(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 			for _, k := range runner.Kinds() {
 				version, err := k.Target.Find()
@@ -47,7 +49,11 @@ func newTargets(s streams) *cobra.Command {
 					fmt.Fprintf(w, "%s\t%s\t%s\n", k.Name, version.Text, version.Path)
 				}
 			}
-			return w.Flush()
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			fmt.Fprintln(s.out, "\nBackends, the echo servers behind them:")
+			return listBackends(c.Context(), s)
 		},
 	}
 }
@@ -59,4 +65,25 @@ func state(m *targets.MissingError) string {
 		return "not installed"
 	}
 	return strings.Join(strings.Fields(m.Reason()), " ")
+}
+
+// listBackends is the table of backends.
+func listBackends(ctx context.Context, s streams) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	list, err := runner.Backends(ctx, exe, versionText())
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+	for _, b := range list {
+		if b.Missing != nil {
+			fmt.Fprintf(w, "%s\tnot installed\t%s\n", b.Runtime, b.Missing.Remedy)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", b.Runtime, b.Version, b.Path)
+	}
+	return w.Flush()
 }

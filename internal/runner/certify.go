@@ -35,5 +35,5 @@ func (t *trial) certify() error {
 	}
 	files := targets.Certificates(made)
 	t.files, t.trust = &files, &loadgen.Trust{CA: string(ca)}
-	return nil
+	return t.trustRemote()
 }

@@ -18,6 +18,7 @@ type Plan struct {
 	Shortages []Shortage
 	Faults    []string // what else of the scenario cannot be done here
 	Placement results.Placement
+	Backend   results.BackendInfo
 	MaxOpen   int
 	Agents    int
 	Spread    string // why there are more processes than the file asks for; empty: there are not
@@ -35,6 +36,6 @@ func Check(s *scenarios.Scenario, executable string) (*Plan, error) {
 	trials, each := s.Blocks*len(r.targets), s.Duration()+startUp
 	return &Plan{Order: r.record.Order, Trials: trials, Each: each, Total: times(trials, each),
 		Targets: r.record.Targets, Skipped: r.record.Skipped, Shortages: r.shortages(), Faults: r.faults(),
-		Placement: r.record.Placement, MaxOpen: s.MaxOpen(), Agents: r.spread.agents,
+		Placement: r.record.Placement, Backend: *r.record.Backend, MaxOpen: s.MaxOpen(), Agents: r.spread.agents,
 		Spread: r.spreadNote()}, nil
 }

@@ -18,6 +18,7 @@ type demand struct {
 	memory  uint64 // bytes available; 0: not known
 	sysctls map[string]string
 	root    bool
+	remote  bool // the backend runs already, and is not ours
 
 	files uint64 // of the hungriest target
 	bytes uint64 // the same
@@ -71,6 +72,10 @@ const ownNofile = "the scenario sets it; where that is not what it measures, wri
 func (d *demand) generator(workers int) {
 	d.descriptors("descriptors of each agent", perProcess(d.open, d.spread.agents), d.limits.NofileHard, true,
 		", or spread the load with --agents")
+	if d.remote { // whose limits are not ours
+		d.tasks = uint64(d.spread.agents*(ourThreads+max(workers, 1)-1) + ourThreads)
+		return
+	}
 	d.descriptors("descriptors of each backend", perProcess(d.open, d.spread.backends), d.limits.NofileHard, true,
 		", or spread the load with backend: {instances: N}")
 	d.tasks = uint64(d.spread.agents*(ourThreads+max(workers, 1)-1) + (d.spread.backends+1)*ourThreads)

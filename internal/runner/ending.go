@@ -12,7 +12,7 @@ import (
 
 // idle tells whether no connection is left on either leg, TIME_WAIT apart.
 func (t *trial) idle() (bool, error) {
-	front, back, err := connections(t.leg)
+	front, back, err := connections(t.ours(t.leg))
 	return front+back == 0, err
 }
 
@@ -43,8 +43,10 @@ func (t *trial) leg(local, remote netip.AddrPort) string {
 }
 
 // everyLeg is leg with the runner's own questions.
-func (t *trial) everyLeg(local, _ netip.AddrPort) string {
+func (t *trial) everyLeg(local, remote netip.AddrPort) string {
 	switch {
+	case t.run.backend.remote != nil:
+		return t.remoteLeg(local, remote)
 	case slices.Contains(t.instance.Addrs, local):
 		return "front"
 	case slices.Contains(t.addrs, local):

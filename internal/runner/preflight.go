@@ -62,6 +62,11 @@ func (r *run) faults() []string {
 	for _, t := range r.targets {
 		cpus("target "+t.Name, t.CPUs)
 	}
+	if b := r.backend.remote; b != nil {
+		if fault := b.fault(); fault != "" {
+			out = append(out, fault)
+		}
+	}
 	if n := r.spread.backends; n > 1 && broadcasts(r.scenario.Steps) {
 		out = append(out, fmt.Sprintf("a broadcast needs one backend, which has every client, and %d connections take %d of them here: "+
 			"ask for fewer connections, or raise the limit of open files with `ulimit -n`", r.scenario.MaxOpen(), n))
@@ -133,7 +138,7 @@ func (r *run) placeFaults() []string {
 // others: of two, that with the smaller share of what is needed.
 func (r *run) shortages() []Shortage {
 	s := r.scenario
-	d := demand{open: uint64(s.MaxOpen()), spread: r.spread, limits: r.limits, memory: uint64(max(r.memory, 0)),
+	d := demand{open: uint64(s.MaxOpen()), spread: r.spread, limits: r.limits, memory: uint64(max(r.memory, 0)), remote: r.backend.remote != nil,
 		sysctls: r.record.Host.Sysctls, root: os.Geteuid() == 0}
 	d.generator(s.Agents.Workers)
 	for _, t := range r.targets {

@@ -58,6 +58,7 @@ type run struct {
 	busURL       string
 	network      network
 	layout       layout
+	backend      backend
 	targets      []*chosen
 	limits       proc.ResourceLimits
 	spread       spread
@@ -141,7 +142,7 @@ func (r *run) withParts(ctx context.Context, f func() error) (err error) {
 // choose finds what each target needs on this machine; what is not there is
 // skipped and named.
 func (r *run) choose() error {
-	if err := unsupported(r.scenario); err != nil {
+	if err := r.findBackend(); err != nil {
 		return err
 	}
 	for _, t := range r.scenario.Targets {
@@ -210,6 +211,7 @@ func (r *run) survey() error {
 	}
 	r.memory = host.MemoryAvailableBytes
 	r.spread = spreadOver(s.MaxOpen(), s.Agents.Count, s.Backend.Instances, 1, r.limits.NofileHard)
+	r.spreadBackends()
 	r.spreadTunnels()
 	r.layout = place(s, proc.AvailableCPUs(), r.Realtime)
 	sum, err := fileHash(r.Executable)
@@ -225,6 +227,9 @@ func (r *run) survey() error {
 	r.record.Limits = results.Limits{NofileSoft: r.limits.NofileSoft, NofileHard: r.limits.NofileHard,
 		Nproc: r.limits.Nproc, PidMax: r.limits.PidMax}
 	r.record.Placement = r.layout.record(r.targets)
+	if r.record.Backend = r.backendInfo(sum); r.backend.remote != nil {
+		r.record.Placement.Backend = "" // nobody knows
+	}
 	r.record.Params = s.Params
 	r.record.Seed, r.record.Agents, r.record.Blocks = s.Seed, r.spread.agents, s.Blocks
 	r.record.Expect = s.Expect

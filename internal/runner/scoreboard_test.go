@@ -115,7 +115,7 @@ func TestScoreboardIsNotAskedForWhatIsNotThere(t *testing.T) {
 // The runner's own questions are no load, but a target is ready only without them.
 func TestLegsLeaveOutTheProbe(t *testing.T) {
 	target, backend := netip.MustParseAddrPort("127.1.2.1:20000"), netip.MustParseAddrPort("127.1.2.2:20001")
-	tr := &trial{instance: &targets.Instance{Addrs: []netip.AddrPort{target}}, addrs: []netip.AddrPort{backend},
+	tr := &trial{run: &run{}, instance: &targets.Instance{Addrs: []netip.AddrPort{target}}, addrs: []netip.AddrPort{backend},
 		site: site{probe: netip.MustParseAddr("127.1.2.3")}}
 	client, probe := netip.MustParseAddrPort("127.1.2.16:40000"), netip.MustParseAddrPort("127.1.2.3:40000")
 	for _, c := range []struct {

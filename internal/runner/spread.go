@@ -58,7 +58,9 @@ func (r *run) spreadNote() string {
 		}
 	}
 	add("agents", s.agents, r.scenario.Agents.Count)
-	add("backends", s.backends, r.scenario.Backend.Instances)
+	if r.backend.remote == nil {
+		add("backends", s.backends, r.scenario.Backend.Instances)
+	}
 	add("tunnel processes", r.tunnelsAdded, 1)
 	if text == "" {
 		return ""

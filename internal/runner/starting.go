@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"wsgauge/echo"
@@ -49,9 +48,15 @@ func (t *trial) up(ctx context.Context) error {
 		Agents: r.spread.agents, Workers: r.scenario.Agents.Workers,
 		Seed: r.scenario.Seed, Nice: r.record.Placement.AgentsNice, Addrs: t.instance.Addrs, Sources: t.site.sources,
 		Host: t.instance.Addrs[0].String(), Path: "/"}
+	if b := r.backend.remote; b != nil && t.direct() {
+		as.Host = b.host
+	}
 	if r.scenario.WSS(t.target.Target) {
 		trust := *t.trust
 		trust.Name = t.instance.Addrs[0].Addr().String()
+		if b := r.backend.remote; b != nil && t.direct() {
+			trust.Name = b.name
+		}
 		as.TLS = &trust
 	}
 	spec := proc.Spec{Output: filepath.Join(t.logDir, "agent.log"), CPUs: t.cpus().agents}
@@ -65,43 +70,6 @@ func (t *trial) up(ctx context.Context) error {
 	}
 	t.sampler, err = startSampler(t)
 	return err
-}
-
-// startBackend starts a backend on a port that is free.
-func (t *trial) startBackend(ctx context.Context, index int) error {
-	return t.run.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
-		child, err := t.launchBackend(ctx, index, addr)
-		if err == nil {
-			t.backends, t.addrs = append(t.backends, child), append(t.addrs, addr)
-		}
-		return err
-	})
-}
-
-// launchBackend starts a backend on an address and proves it ready.
-func (t *trial) launchBackend(ctx context.Context, index int, addr netip.AddrPort) (*proc.Child, error) {
-	r := t.run
-	spec := proc.Spec{Name: "backend", Output: filepath.Join(t.logDir, "backend.log"), CPUs: t.cpus().backend}
-	if r.spread.backends > 1 {
-		spec.Name = fmt.Sprintf("backend %d", index)
-	}
-	t.cpus().prompt(&spec, r.record.Placement.AgentsNice)
-	r.raiseFiles(&spec)
-	spec.Argv = []string{r.Executable, "echo", "--listen", addr.String()}
-	if _, share := t.cpus().realtime(r.spread.agents*r.scenario.Agents.Workers, r.spread.backends); share > 0 {
-		spec.Argv = append(spec.Argv, "--realtime", strconv.FormatFloat(share, 'g', 3, 64))
-	}
-	if r.scenario.Backend.TLS {
-		spec.Argv = append(spec.Argv, "--tls-cert", t.files.Cert, "--tls-key", t.files.Key)
-	}
-	child, err := r.keeper.Start(spec)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.ready(ctx, child, addr, r.scenario.Backend.TLS, readyWithin); err != nil {
-		return nil, errors.Join(err, child.Stop(context.WithoutCancel(ctx), time.Second))
-	}
-	return child, nil
 }
 
 func (t *trial) startTarget(ctx context.Context) error {
@@ -166,7 +134,7 @@ func (t *trial) echo(ctx context.Context, addr netip.AddrPort, wss bool) error {
 	}
 	ctx, done := context.WithTimeout(ctx, 5*time.Second)
 	defer done()
-	return echo.ProbeTLS(ctx, addr, addr.String(), "/", t.site.probe, config)
+	return echo.ProbeTLS(ctx, addr, addr.String(), t.pathOf("/"), t.site.probe, config)
 }
 
 // ready waits for an echo through addr: an open port proves nothing.
@@ -202,7 +170,7 @@ func (t *trial) settled(ctx context.Context) error {
 	}
 	defer prober.Close()
 	for {
-		front, back, err := connections(t.everyLeg)
+		front, back, err := connections(t.ours(t.everyLeg))
 		if err != nil {
 			return err
 		}

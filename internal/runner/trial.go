@@ -58,6 +58,7 @@ func (r *run) runTrial(ctx context.Context, number, block int, target *chosen) e
 		site: r.network.site(number, r.scenario.MaxOpen(), portsPerPair(r.record.Host.Sysctls["net.ipv4.ip_local_port_range"])),
 		record: results.Trial{Block: block, Target: target.Name,
 			Resources: map[string]*results.Resources{}, Log: map[string]int64{}}}
+	t.placeRemote()
 	t.record.StartedS = t.start.Sub(r.start).Seconds()
 	t.event(results.Event{Kind: "trial_start"})
 	clock := newClockCheck()

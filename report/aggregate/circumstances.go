@@ -21,6 +21,8 @@ func Circumstances(r *results.Run) string {
 		parts = append(parts, "agents and backend "+cpus(p.Agents))
 	case p.Agents != "" && p.Backend != "":
 		parts = append(parts, "the agents "+cpus(p.Agents), "the backend "+cpus(p.Backend))
+	case p.Agents != "": // the backend was not started by the run
+		parts = append(parts, "the agents "+cpus(p.Agents))
 	}
 	for _, t := range r.Targets {
 		if own := p.PerTarget[t.Name]; own != "" && own != p.Target {
