@@ -26,7 +26,7 @@ quickstart: setup build ## compare a direct connection, the reference tunnel and
 
 # One package at a time: many tests start real servers and watch their times.
 .PHONY: test
-test: setup vet ## all tests
+test: setup setup-backends vet ## all tests
 	$(GO) test -p 1 -timeout 9m ./...
 
 .PHONY: vet
@@ -37,7 +37,7 @@ vet: ## format and static checks
 
 .PHONY: test-race
 test-race: export CGO_ENABLED = 1
-test-race: setup ## all tests under the race detector (needs a C compiler)
+test-race: setup setup-backends ## all tests under the race detector (needs a C compiler)
 	$(GO) test -race -timeout 20m ./...
 
 # Both take a machine that does nothing else. docs/methodology.md says how to read them.
@@ -87,6 +87,10 @@ bench-scale: build ## 60,000 and 100,000 tunnels, 20,000 over wss, and 20,000 cl
 setup-peers: setup ## install nginx, HAProxy, Caddy and lighttpd when missing and permitted; no service is started
 	@scripts/install.sh caddy Caddy "a peer of Apache" caddy
 	@scripts/install.sh lighttpd lighttpd "the example of kind command" lighttpd lighttpd-mod-openssl
+
+.PHONY: setup-backends
+setup-backends: ## install the libraries of the Node.js and Python backends when missing and permitted
+	@scripts/setup-backends.sh
 
 .PHONY: setup-bench
 setup-bench: ## install gcc when it is missing and that is permitted

@@ -38,12 +38,12 @@ func locate(ctx context.Context, text string) (*remote, error) {
 	if err != nil {
 		return nil, fmt.Errorf("external: %w", err)
 	}
-	if u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.Port() == "" || u.User != nil {
+	if u.Scheme != "ws" && u.Scheme != "wss" || u.Hostname() == "" || u.User != nil {
 		return nil, fmt.Errorf("external: %s is no URL of a WebSocket server; give one such as ws://127.0.0.1:9001/path", u.Redacted())
 	}
-	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), map[string]string{"ws": "80", "wss": "443"}[u.Scheme]), 10, 16)
 	if err != nil || port == 0 {
-		return nil, fmt.Errorf("external: %s has no port between 1 and 65535", text)
+		return nil, fmt.Errorf("external: %s has no port between 1 and 65535", u.Redacted())
 	}
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
 	if err != nil {

@@ -34,6 +34,9 @@ func facts(d *results.RunData) []fact {
 	if r.Host.CPUs > 0 {
 		add("machine", join(fmt.Sprintf("%d × %s", r.Host.CPUs, r.Host.CPU), quantity.Format(float64(r.Host.MemoryBytes), "B")))
 	}
+	if b := r.Backend; b != nil {
+		add("backend", backend(b))
+	}
 	add("placement", placement(r.Placement))
 	if l := r.Limits; l.NofileHard > 0 {
 		add("limits", fmt.Sprintf("descriptors %d soft, %d hard; processes %d; pid_max %d", l.NofileSoft, l.NofileHard, l.Nproc, l.PidMax))
@@ -48,6 +51,22 @@ func facts(d *results.RunData) []fact {
 		add(key, r.Host.Sysctls[key])
 	}
 	return out
+}
+
+// backend says what the echo server was.
+func backend(b *results.BackendInfo) string {
+	if b.URL != "" {
+		return b.URL + ", which was not started by wsgauge"
+	}
+	how := ""
+	if b.TLS {
+		how = "wss"
+	}
+	many := ""
+	if b.Instances > 1 {
+		many = fmt.Sprintf("%d instances", b.Instances)
+	}
+	return join(b.Version, many, how)
 }
 
 // params are the values of the scenario's names, those of the command line included.
