@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"wsgauge/echo/script"
@@ -71,7 +72,7 @@ func find(ctx context.Context, path string, usual []string, nodePath string) (*s
 	}
 	why := "there is no node on the PATH"
 	if len(complaints) > 0 {
-		why = script.Joined(complaints)
+		why = script.Reasons(complaints)
 	}
 	return nil, &script.MissingError{Runtime: "node", Why: why, Remedy: remedy}
 }
@@ -108,8 +109,8 @@ func ask(ctx context.Context, program, nodePath string) (*script.Script, error) 
 func libraries(program, nodePath string) []string {
 	var dirs []string
 	add := func(dir string) {
-		if filepath.IsAbs(dir) {
-			dirs = append(dirs, filepath.Clean(dir))
+		if dir = filepath.Clean(dir); filepath.IsAbs(dir) && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
 		}
 	}
 	for _, dir := range filepath.SplitList(nodePath) {

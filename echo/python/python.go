@@ -59,7 +59,7 @@ func find(ctx context.Context, path string, usual []string) (*script.Script, err
 	}
 	why := "there is no python3 on the PATH"
 	if len(complaints) > 0 {
-		why = script.Joined(complaints)
+		why = script.Reasons(complaints)
 	}
 	return nil, &script.MissingError{Runtime: "python", Why: why, Remedy: remedy}
 }

@@ -3,6 +3,7 @@ package script_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,5 +80,21 @@ func TestAsk(t *testing.T) {
 	command, err := os.ReadFile("/proc/" + strings.TrimSpace(string(left)) + "/cmdline")
 	if err == nil && strings.Contains(string(command), "sleep") {
 		t.Error("its child lives on")
+	}
+}
+
+func TestReasons(t *testing.T) {
+	asked := func(i int) error {
+		return &script.AskError{Path: fmt.Sprint("/p", i), Err: errors.New("exit status 127")}
+	}
+	said := func(i int) error { return fmt.Errorf("/p%d has no\nlibrary", i) }
+	for want, errs := range map[string][]error{
+		"/p1: exit status 127": {asked(1)},
+		"/p2 has no library":   {asked(1), said(2), asked(3)},
+		"/p1 has no library; /p2 has no library; /p3 has no library; and 2 more like it": {said(1), said(2), said(3), said(4), said(5)},
+	} {
+		if got := script.Reasons(errs); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

@@ -8,12 +8,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -82,7 +84,7 @@ const (
 )
 
 // Ask runs an interpreter with a small program that answers on its standard output, and
-// returns what it printed there. The error quotes the end of what it complained of.
+// returns what it printed there. The error is an [*AskError].
 func Ask(ctx context.Context, path string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, askTimeout, fmt.Errorf("no answer within %v", askTimeout))
 	defer cancel()
@@ -101,8 +103,26 @@ func Ask(ctx context.Context, path string, args ...string) ([]byte, error) {
 		return out.Bytes(), nil
 	}
 	lines := strings.Split(strings.TrimSpace(complaint.String()), "\n")
-	return nil, fmt.Errorf("%s: %w: %s", path, err, lines[len(lines)-1])
+	return nil, &AskError{Path: path, Complaint: lines[len(lines)-1], Err: err}
 }
+
+// AskError says that an interpreter did not answer.
+type AskError struct {
+	Path      string
+	Complaint string // the last line of what it complained of; may be empty
+	Err       error
+}
+
+// Error names the interpreter, how it ended, and what it complained of.
+func (e *AskError) Error() string {
+	if e.Complaint == "" {
+		return fmt.Sprintf("%s: %v", e.Path, e.Err)
+	}
+	return fmt.Sprintf("%s: %v: %s", e.Path, e.Err, e.Complaint)
+}
+
+// Unwrap returns the cause.
+func (e *AskError) Unwrap() error { return e.Err }
 
 // limited keeps the beginning of what is written to it.
 type limited struct{ bytes.Buffer }
@@ -166,11 +186,22 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
-// Joined is one line of several errors.
-func Joined(errs []error) string {
+// mostReasons bounds what an error tells of interpreters that do not serve.
+const mostReasons = 3
+
+// Reasons is one line of why no interpreter serves. Those that could not even be asked
+// are told of only when none could be: a version manager leaves many names that lead
+// nowhere.
+func Reasons(errs []error) string {
+	if answered := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return errors.As(err, new(*AskError)) }); len(answered) > 0 {
+		errs = answered
+	}
 	var lines []string
-	for _, err := range errs {
+	for _, err := range errs[:min(len(errs), mostReasons)] {
 		lines = append(lines, strings.Join(strings.Fields(err.Error()), " "))
+	}
+	if more := len(errs) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more like it", more))
 	}
 	return strings.Join(lines, "; ")
 }
