@@ -22,22 +22,11 @@ import (
 	"wsgauge/echo/script"
 	"wsgauge/internal/certs"
 	"wsgauge/internal/tlsconn"
-	"wsgauge/scenarios"
 )
-
-// needGrammar skips a test whose backend scenario files cannot name yet.
-func needGrammar(t *testing.T, backend string) {
-	t.Helper()
-	text := fmt.Sprintf("name: x\nbackend: %s\ntargets: [direct]\nsteps:\n  - connect: {connections: 1, rate: 1/s}\n", backend)
-	if _, err := scenarios.Parse("x.yaml", []byte(text), scenarios.Options{}); err != nil && strings.Contains(err.Error(), "not supported by this version") {
-		t.Skipf("skipped: %v", err)
-	}
-}
 
 // needBackend skips a test whose runtime is not here.
 func needBackend(t *testing.T, runtime string) {
 	t.Helper()
-	needGrammar(t, runtime)
 	find := map[string]func(context.Context) (*script.Script, error){"node": node.Find, "python": python.Find}[runtime]
 	_, err := find(t.Context())
 	var missing *script.MissingError
@@ -162,7 +151,6 @@ steps:
 `
 
 func TestExternalBackend(t *testing.T) {
-	needGrammar(t, `{external: "ws://127.0.0.1:9001/"}`)
 	seen := &firstLines{}
 	addr := seen.relay(t, elsewhere(t, echo.Options{}))
 	// Somebody else's connection to it must not be waited for.
@@ -192,7 +180,6 @@ func TestExternalBackend(t *testing.T) {
 }
 
 func TestExternalBackendByWSS(t *testing.T) {
-	needGrammar(t, `{external: "ws://127.0.0.1:9001/"}`)
 	files, err := certs.Make(t.TempDir(), []netip.Addr{netip.MustParseAddr("127.0.0.1")})
 	if err != nil {
 		t.Fatal(err)
@@ -227,7 +214,6 @@ func TestExternalBackendByWSS(t *testing.T) {
 }
 
 func TestExternalBackendThatDoesNotEcho(t *testing.T) {
-	needGrammar(t, `{external: "ws://127.0.0.1:9001/"}`)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
