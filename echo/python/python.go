@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 
 	"wsgauge/echo/script"
 )
@@ -40,17 +41,23 @@ type answer struct {
 }
 
 // Find looks for a Python, 3.7 or later, that imports websockets, 10.1 or later: every
-// python3 and python3.N of the PATH and of usual folders, in turn. Without one the error
+// python3 of the PATH and of usual folders, in turn, and then every python3.N. Without one the error
 // is a [*script.MissingError].
 func Find(ctx context.Context) (*script.Script, error) {
 	return find(ctx, os.Getenv("PATH"), []string{"/usr/local/bin", "/usr/bin"})
 }
 
-var names = regexp.MustCompile(`^python3(\.\d+)?$`)
+var numbered = regexp.MustCompile(`^python3\.\d+$`)
 
 func find(ctx context.Context, path string, usual []string) (*script.Script, error) {
 	var complaints []error
-	for _, program := range script.Interpreters(path, usual, names.MatchString) {
+	programs := script.Interpreters(path, usual, func(name string) bool { return name == "python3" })
+	for _, program := range script.Interpreters(path, usual, numbered.MatchString) {
+		if !slices.Contains(programs, program) {
+			programs = append(programs, program)
+		}
+	}
+	for _, program := range programs {
 		s, err := ask(ctx, program)
 		if err == nil {
 			return s, nil

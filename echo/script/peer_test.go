@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,18 +26,22 @@ import (
 	"wsgauge/echo/script"
 )
 
-// runtimes are all that there are, by the names that scenarios have for them.
+// runtimes are all that there are, by the names that scenarios have for them. Each is
+// looked for once.
 var runtimes = []struct {
 	name string
-	find func(context.Context) (*script.Script, error)
-}{{"node", node.Find}, {"python", python.Find}}
+	find func() (*script.Script, error)
+}{
+	{"node", sync.OnceValues(func() (*script.Script, error) { return node.Find(context.Background()) })},
+	{"python", sync.OnceValues(func() (*script.Script, error) { return python.Find(context.Background()) })},
+}
 
 // each runs a test with every runtime that this machine has.
 func each(t *testing.T, test func(*testing.T, *script.Script)) {
 	t.Helper()
 	for _, r := range runtimes {
 		t.Run(r.name, func(t *testing.T) {
-			s, err := r.find(t.Context())
+			s, err := r.find()
 			var missing *script.MissingError
 			if errors.As(err, &missing) {
 				t.Skipf("skipped: %v (make setup-backends installs it where it may)", err)
