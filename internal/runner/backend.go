@@ -58,7 +58,7 @@ func findScript(ctx context.Context, runtime string) (*script.Script, error) {
 	return nil, fmt.Errorf("there is none of the runtime %q; give go, node or python", runtime)
 }
 
-// info is the backend for the record. Sum is the hash of our own executable.
+// backendInfo is the backend for the record. Sum is the hash of our own executable.
 func (r *run) backendInfo(sum string) *results.BackendInfo {
 	switch b := r.backend; {
 	case b.remote != nil:
@@ -71,13 +71,25 @@ func (r *run) backendInfo(sum string) *results.BackendInfo {
 		SHA256: sum, Instances: r.spread.backends, TLS: r.scenario.Backend.TLS}
 }
 
-// startBackend starts one of the backends, or with one that runs already notes where.
+// startBackend starts a backend on a port that is free, or with one that runs already
+// notes where.
 func (t *trial) startBackend(ctx context.Context, logDir string, index int) error {
-	r := t.run
-	if r.backend.remote != nil {
-		t.addrs = append(t.addrs, r.backend.remote.addrs[index])
+	if b := t.run.backend.remote; b != nil {
+		t.addrs = append(t.addrs, b.addrs[index])
 		return nil
 	}
+	return t.run.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
+		child, err := t.launchBackend(ctx, logDir, index, addr)
+		if err == nil {
+			t.backends, t.addrs = append(t.backends, child), append(t.addrs, addr)
+		}
+		return err
+	})
+}
+
+// launchBackend starts a backend on an address and proves it ready.
+func (t *trial) launchBackend(ctx context.Context, logDir string, index int, addr netip.AddrPort) (*proc.Child, error) {
+	r := t.run
 	spec := proc.Spec{Name: "backend", Output: filepath.Join(logDir, "backend.log"), CPUs: t.cpus().backend}
 	if r.spread.backends > 1 {
 		spec.Name = fmt.Sprintf("backend %d", index)
@@ -86,21 +98,18 @@ func (t *trial) startBackend(ctx context.Context, logDir string, index int) erro
 		t.cpus().prompt(&spec, r.record.Placement.AgentsNice)
 	}
 	r.raiseFiles(&spec)
-	return r.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
-		var err error
-		if spec.Argv, err = t.backendCommand(addr); err != nil {
-			return err
-		}
-		child, err := r.keeper.Start(spec)
-		if err != nil {
-			return err
-		}
-		if err := t.ready(ctx, child, addr, r.scenario.Backend.TLS, readyWithin); err != nil {
-			return errors.Join(err, child.Stop(context.WithoutCancel(ctx), time.Second))
-		}
-		t.backends, t.addrs = append(t.backends, child), append(t.addrs, addr)
-		return nil
-	})
+	var err error
+	if spec.Argv, err = t.backendCommand(addr); err != nil {
+		return nil, err
+	}
+	child, err := r.keeper.Start(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.ready(ctx, child, addr, r.scenario.Backend.TLS, readyWithin); err != nil {
+		return nil, errors.Join(err, child.Stop(context.WithoutCancel(ctx), time.Second))
+	}
+	return child, nil
 }
 
 // backendCommand is what starts a backend on addr.
