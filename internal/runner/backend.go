@@ -73,13 +73,13 @@ func (r *run) backendInfo(sum string) *results.BackendInfo {
 
 // startBackend starts a backend on a port that is free, or with one that runs already
 // notes where.
-func (t *trial) startBackend(ctx context.Context, logDir string, index int) error {
+func (t *trial) startBackend(ctx context.Context, index int) error {
 	if b := t.run.backend.remote; b != nil {
 		t.addrs = append(t.addrs, b.addrs[index])
 		return nil
 	}
 	return t.run.onFreePort(t.site.backend, func(addr netip.AddrPort) error {
-		child, err := t.launchBackend(ctx, logDir, index, addr)
+		child, err := t.launchBackend(ctx, index, addr)
 		if err == nil {
 			t.backends, t.addrs = append(t.backends, child), append(t.addrs, addr)
 		}
@@ -88,9 +88,9 @@ func (t *trial) startBackend(ctx context.Context, logDir string, index int) erro
 }
 
 // launchBackend starts a backend on an address and proves it ready.
-func (t *trial) launchBackend(ctx context.Context, logDir string, index int, addr netip.AddrPort) (*proc.Child, error) {
+func (t *trial) launchBackend(ctx context.Context, index int, addr netip.AddrPort) (*proc.Child, error) {
 	r := t.run
-	spec := proc.Spec{Name: "backend", Output: filepath.Join(logDir, "backend.log"), CPUs: t.cpus().backend}
+	spec := proc.Spec{Name: "backend", Output: filepath.Join(t.logDir, "backend.log"), CPUs: t.cpus().backend}
 	if r.spread.backends > 1 {
 		spec.Name = fmt.Sprintf("backend %d", index)
 	}
