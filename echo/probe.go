@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"time"
@@ -53,6 +54,11 @@ func Probe(ctx context.Context, addr netip.AddrPort, host, path string, source n
 
 // ProbeTLS is [Probe] through wss://, with a handshake by config; nil: ws://.
 func ProbeTLS(ctx context.Context, addr netip.AddrPort, host, path string, source netip.Addr, config *tls.Config) error {
+	return ProbeWith(ctx, addr, host, path, source, config, nil)
+}
+
+// ProbeWith is [ProbeTLS] with further header fields; they are in no error.
+func ProbeWith(ctx context.Context, addr netip.AddrPort, host, path string, source netip.Addr, config *tls.Config, header http.Header) error {
 	if host == "" {
 		host = addr.String()
 	}
@@ -93,7 +99,7 @@ func ProbeTLS(ctx context.Context, addr netip.AddrPort, host, path string, sourc
 		}
 		stream = secure
 	}
-	early, _, err := ws.Dialer{}.Upgrade(stream, u)
+	early, _, err := ws.Dialer{Header: ws.HandshakeHeaderHTTP(header)}.Upgrade(stream, u)
 	if err != nil {
 		var status ws.StatusError
 		if errors.As(err, &status) {

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"errors"
+	"net/textproto"
 	"strconv"
 	"strings"
 
@@ -187,14 +188,27 @@ func (c *conn) request() wire.Request {
 	if path == "" {
 		path = a.Path
 	}
-	r := wire.Request{Host: a.Host, Path: strings.ReplaceAll(path, "{conn}", number), Subprotocol: p.Subprotocol}
-	for name, value := range p.Headers {
-		if r.Headers == nil {
-			r.Headers = make(map[string]string, len(p.Headers))
-		}
-		r.Headers[name] = strings.ReplaceAll(value, "{conn}", number)
+	return wire.Request{Host: a.Host, Path: strings.ReplaceAll(path, "{conn}", number), Subprotocol: p.Subprotocol,
+		Headers: headers(a.Headers, p.Headers, number)}
+}
+
+// headers are the fields of every request and those of a step, whose values may hold
+// {conn}. Names are equal whatever their case (RFC 7230 section 3.2), and the step's win.
+func headers(every, step map[string]string, number string) map[string]string {
+	if len(step) == 0 {
+		return every // nobody writes to it
 	}
-	return r
+	out := make(map[string]string, len(every)+len(step))
+	for name, value := range every {
+		out[textproto.CanonicalMIMEHeaderKey(name)] = value
+	}
+	for name, value := range step {
+		if len(every) > 0 {
+			delete(out, textproto.CanonicalMIMEHeaderKey(name))
+		}
+		out[name] = strings.ReplaceAll(value, "{conn}", number)
+	}
+	return out
 }
 
 // upgradeBytes takes bytes of the answer to the upgrade request; a first frame

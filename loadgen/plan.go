@@ -20,8 +20,11 @@ type Assignment struct {
 	Sources []netip.Addr     `json:"sources"` // local addresses, in turn; empty: the kernel's choice
 	Host    string           `json:"host"`    // Host header
 	Path    string           `json:"path"`
-	TLS     *Trust           `json:"tls,omitempty"` // wss; nil: ws
-	Nice    int              `json:"nice"`          // priority of the workers' threads
+	// Headers are sent with every request, besides those of a plan, which take the place
+	// of fields of the same name. They may be secret: no report holds them.
+	Headers map[string]string `json:"headers,omitempty"`
+	TLS     *Trust            `json:"tls,omitempty"` // wss; nil: ws
+	Nice    int               `json:"nice"`          // priority of the workers' threads
 	// Realtime is the share of a CPU up to which each of those threads goes before all
 	// ordinary ones; 0: never.
 	Realtime float64 `json:"realtime,omitempty"`
@@ -29,8 +32,10 @@ type Assignment struct {
 
 // Trust is whom clients believe, and whom they want to talk to.
 type Trust struct {
-	CA   string `json:"ca"`   // authorities, PEM
+	CA   string `json:"ca"`   // authorities, PEM; empty: the system's
 	Name string `json:"name"` // host name or address that the certificate must be for
+	// Insecure believes anybody: the certificate is not looked at.
+	Insecure bool `json:"insecure,omitempty"`
 }
 
 // TLSOptions are the clients' choices: versions "1.2" and "1.3" (empty: both), and

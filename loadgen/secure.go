@@ -40,6 +40,7 @@ func (w *worker) tlsConfig(o TLSOptions) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.InsecureSkipVerify = trust.Insecure
 	if w.tlsConfigs == nil {
 		w.tlsConfigs = map[TLSOptions]*tls.Config{}
 	}

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"crypto/tls"
+	"maps"
 	"io"
 	"net"
 	"net/netip"
@@ -187,5 +188,32 @@ func TestHostileTLS(t *testing.T) {
 				t.Errorf("the others had %d answers: %+v", sent.Counts.Answered, sent.Counts)
 			}
 		})
+	}
+}
+
+// Whom clients believe when no authority is given: the system's, which know nothing of
+// this server, or anybody.
+func TestInsecure(t *testing.T) {
+	_, config := secrets(t)
+	s := secureEcho(t, config)
+	for insecure, opened := range map[bool]int64{false: 0, true: 3} {
+		r := startTrustingRig(t, 1, 1, s.Addr(), &Trust{Name: "127.0.0.1", Insecure: insecure})
+		sum := r.do(StepPlan{ID: "connect", Group: "main", Connect: &ConnectPlan{Count: 3, Rate: 200, Timeout: 5 * time.Second}})
+		if c := sum.Counts; c.Opened != opened || c.Failures["tls_failed"] != 3-opened {
+			t.Errorf("insecure %v: %+v", insecure, c)
+		}
+	}
+}
+
+func TestHeadersOfEveryRequest(t *testing.T) {
+	every := map[string]string{"authorization": "Bearer {conn}", "X-Site": "a"}
+	for _, c := range []struct{ step, want map[string]string }{
+		{nil, every},
+		{map[string]string{"Origin": "n{conn}"}, map[string]string{"Authorization": "Bearer {conn}", "X-Site": "a", "Origin": "n7"}},
+		{map[string]string{"x-site": "b{conn}"}, map[string]string{"Authorization": "Bearer {conn}", "x-site": "b7"}},
+	} {
+		if got := headers(every, c.step, "7"); !maps.Equal(got, c.want) {
+			t.Errorf("%v: %v, want %v", c.step, got, c.want)
+		}
 	}
 }

@@ -5,6 +5,7 @@
 package targets
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"syscall"
@@ -63,6 +64,27 @@ type Instance struct {
 	Graceful, Restart Action
 	// Status is where it tells how busy it is; nil: nowhere.
 	Status *Status
+	// Reach is how clients talk to one that runs already; nil: it is started for the
+	// trial, which chooses.
+	Reach *Reach
+	// Processes are those to watch of one that runs already, at this moment; nil: none
+	// are, and what the target uses is not known.
+	Processes func() ([]int, error)
+}
+
+// Reach is how clients talk to an instance that nobody starts.
+type Reach struct {
+	Host    string            // the Host header
+	Path    string            // of requests that name none, with the query
+	Headers map[string]string // of every request; they may be secret
+	TLS     *Trust            // nil: ws
+}
+
+// Trust is whom clients of an instance believe.
+type Trust struct {
+	CA       string // authorities, PEM; empty: the system's
+	Name     string // that the certificate must be for
+	Insecure bool   // it is not looked at
 }
 
 // Action makes a running target reload: a signal to its first process, or a command.
@@ -76,6 +98,9 @@ type Action struct {
 type Status struct {
 	URL   string
 	Parse func(page []byte) (Workers, error)
+	// TLS is whom to believe where the URL is https; nil: the system's authorities.
+	TLS     *tls.Config
+	Headers map[string]string // of every request; they may be secret
 }
 
 // Workers is what a target says of its own workers. A negative number is not known.

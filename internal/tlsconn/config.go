@@ -55,16 +55,20 @@ func (o Options) config() (*tls.Config, error) {
 }
 
 // ClientConfig is the configuration of a client that trusts the authorities in ca
-// (PEM) alone and wants the server to be name, a host name or an address.
+// (PEM) alone, or with none the system's, and wants the server to be name, a host name
+// or an address.
 func ClientConfig(ca []byte, name string, o Options) (*tls.Config, error) {
 	c, err := o.config()
 	if err != nil {
 		return nil, err
 	}
-	c.ServerName, c.RootCAs = name, x509.NewCertPool()
+	c.ServerName = name
 	c.NextProtos = []string{"http/1.1"} // as browsers say for wss
-	if !c.RootCAs.AppendCertsFromPEM(ca) {
-		return nil, errors.New("tls: there is no certificate of an authority in what was given as such (PEM)")
+	if len(ca) > 0 {
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(ca) {
+			return nil, errors.New("tls: there is no certificate of an authority in what was given as such (PEM)")
+		}
 	}
 	if o.Resumption {
 		c.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
