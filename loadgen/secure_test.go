@@ -3,8 +3,8 @@ package loadgen
 import (
 	"context"
 	"crypto/tls"
-	"maps"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
