@@ -77,6 +77,9 @@ type Placement struct {
 
 // TargetInfo is what a target was.
 type TargetInfo struct {
+	// Remote says that it ran already, at an address that the generator's machine (or its
+	// network namespace) does not have: there was a network between them.
+	Remote  bool   `json:"remote,omitempty"`
 	Name    string `json:"name"`
 	Kind    string `json:"kind"`
 	Version string `json:"version"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -77,6 +78,7 @@ type runOptions struct {
 	requireAll bool
 	nats       string
 	realtime   string
+	sources    []string
 }
 
 func newRun(s streams) *cobra.Command {
@@ -104,7 +106,21 @@ Exit codes: 0 passed; 1 error; 2 usage or invalid scenario; 3 an expectation fai
 	c.Flags().StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster to use (default: an embedded server on loopback)")
 	c.Flags().StringVar(&o.realtime, "realtime", "", "share of a CPU up to which the loops of agents and backend have real-time\n"+
 		"priority where that is permitted, `AGENTS,BACKEND`; 0,0 turns it off\n(default: as docs/methodology.md says)")
+	c.Flags().StringSliceVar(&o.sources, "source", nil, "addresses of this machine that clients of external targets dial from, in turn,\n"+
+		"`ADDR,ADDR` (default: the kernel's choice, or loopback addresses of the run's own)")
 	return c
+}
+
+// addresses reads the values of --source.
+func addresses(list []string) (out []netip.Addr, err error) {
+	for _, text := range list {
+		a, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil {
+			return nil, usage(fmt.Errorf("--source %s: want an address, such as 192.0.2.7", text))
+		}
+		out = append(out, a.Unmap())
+	}
+	return out, nil
 }
 
 // realtimeShares reads the flag's value; nil for none.
@@ -135,6 +151,10 @@ func runScenario(ctx context.Context, s streams, name string, o runOptions) erro
 	if err != nil {
 		return err
 	}
+	sources, err := addresses(o.sources)
+	if err != nil {
+		return err
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this executable, which is to start its parts: %w", err)
@@ -156,7 +176,7 @@ func runScenario(ctx context.Context, s streams, name string, o runOptions) erro
 		watcher.records = s.out
 	}
 	record, runErr := runner.Run(ctx, runner.Options{Scenario: sc, Out: o.out, Executable: exe,
-		Version: versionText(), Command: os.Args, NATS: o.nats, RequireAll: o.requireAll, Realtime: realtime, Watcher: watcher})
+		Version: versionText(), Command: os.Args, NATS: o.nats, RequireAll: o.requireAll, Realtime: realtime, Sources: sources, Watcher: watcher})
 	watcher.end()
 	if record == nil {
 		if ctx.Err() != nil {

@@ -18,6 +18,9 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 // their assignment.
 func (t *trial) certify() error {
 	s := t.run.scenario
+	if t.target.external() != nil {
+		return nil // it has its own
+	}
 	if !s.Backend.TLS && !s.WSS(t.target.Target) {
 		return nil
 	}

@@ -76,8 +76,10 @@ func (d *demand) generator(workers int) {
 		d.tasks = uint64(d.spread.agents*(ourThreads+max(workers, 1)-1) + ourThreads)
 		return
 	}
-	d.descriptors("descriptors of each backend", perProcess(d.open, d.spread.backends), d.limits.NofileHard, true,
-		", or spread the load with backend: {instances: N}")
+	if d.spread.backends > 0 { // there are none where every target runs already
+		d.descriptors("descriptors of each backend", perProcess(d.open, d.spread.backends), d.limits.NofileHard, true,
+			", or spread the load with backend: {instances: N}")
+	}
 	d.tasks = uint64(d.spread.agents*(ourThreads+max(workers, 1)-1) + (d.spread.backends+1)*ourThreads)
 }
 

@@ -45,6 +45,8 @@ func (t *trial) leg(local, remote netip.AddrPort) string {
 // everyLeg is leg with the runner's own questions.
 func (t *trial) everyLeg(local, remote netip.AddrPort) string {
 	switch {
+	case t.instance.Reach != nil:
+		return t.outerLeg(local, remote)
 	case t.run.backend.remote != nil:
 		return t.remoteLeg(local, remote)
 	case slices.Contains(t.instance.Addrs, local):
@@ -70,6 +72,8 @@ func (t *trial) down(ctx context.Context) error {
 		t.drained(ctx)
 		t.readLog(true)
 		errs = append(errs, t.child.Stop(ctx, t.instance.StopGrace))
+	} else if t.instance != nil && t.instance.Reach != nil {
+		t.drained(ctx) // the next trial finds it as this one did
 	}
 	for _, c := range t.helpers {
 		errs = append(errs, c.Stop(ctx, time.Second))

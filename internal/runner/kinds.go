@@ -9,6 +9,7 @@ import (
 	"wsgauge/targets/caddy"
 	"wsgauge/targets/command"
 	"wsgauge/targets/direct"
+	"wsgauge/targets/external"
 	"wsgauge/targets/haproxy"
 	"wsgauge/targets/nginx"
 	"wsgauge/targets/tunnel"
@@ -31,6 +32,8 @@ func kind(t scenarios.Target) (targets.Target, error) {
 		return caddy.New(*t.Caddy), nil
 	case t.Command != nil:
 		return command.New(*t.Command), nil
+	case t.External != nil:
+		return external.New(*t.External, nil), nil
 	}
 	return nil, fmt.Errorf("target %s: of no kind that can be run", t.Name)
 }

@@ -67,6 +67,7 @@ func (r *run) faults() []string {
 			out = append(out, fault)
 		}
 	}
+	out = append(out, r.externalFaults()...)
 	if n := r.spread.backends; n > 1 && broadcasts(r.scenario.Steps) {
 		out = append(out, fmt.Sprintf("a broadcast needs one backend, which has every client, and %d connections take %d of them here: "+
 			"ask for fewer connections, or raise the limit of open files with `ulimit -n`", r.scenario.MaxOpen(), n))
@@ -148,6 +149,8 @@ func (r *run) shortages() []Shortage {
 			d.tunnel(t)
 		case t.Apache != nil:
 			d.apache(t)
+		case t.external() != nil:
+			d.external(t, len(r.Sources))
 		default:
 			d.direct()
 		}

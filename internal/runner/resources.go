@@ -122,6 +122,9 @@ func (o othersTook) worse(than othersTook) othersTook {
 func (s *sampler) tookOf(from, to reading) othersTook {
 	where := s.trial.cpus()
 	took := othersTook{machine: others(from, to, proc.AvailableCPUs(), groupNames)}
+	if i := s.trial.instance; i.Reach != nil && s.trial.local && i.Processes == nil {
+		took.machine = 0 // what the target took, which is not watched, would be among it
+	}
 	of := map[string]string{"agents": where.agents, "backend": where.backend, "target": where.target}
 	for _, list := range []string{where.agents, where.backend} {
 		// The controller may run anywhere, and so may have run there.

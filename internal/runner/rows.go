@@ -84,6 +84,11 @@ func (s *sampler) sockets(row *results.Sample) {
 	if ranged {
 		row.EphemeralPorts = count(ephemeral)
 	}
+	if t.instance.Reach != nil && !t.local {
+		// Only the clients' end is here, whose other states are not the target's.
+		row.FrontEstablished = count(legs["front"]["ESTABLISHED"])
+		return
+	}
 	front, back := legs["front"], legs["back"]
 	row.FrontEstablished, row.FrontTimeWait = count(front["ESTABLISHED"]), count(front["TIME_WAIT"])
 	row.FrontCloseWait = count(front["CLOSE_WAIT"])

@@ -38,6 +38,9 @@ type Options struct {
 	NATS string
 	// RequireAll makes a target that cannot run here an error.
 	RequireAll bool
+	// Sources are the addresses of this machine that clients of targets which run already
+	// dial from, in turn; empty: the kernel's choice, or loopback addresses of the run's own.
+	Sources []netip.Addr
 	// Realtime is how far agents and backend go before others; nil: as usual.
 	Realtime *Realtime
 	Watcher  Watcher
@@ -89,6 +92,9 @@ func Run(ctx context.Context, o Options) (*results.Run, error) {
 		return nil, err
 	}
 	if err := r.plan(); err != nil {
+		return nil, err
+	}
+	if err := r.reach(ctx); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -213,6 +219,9 @@ func (r *run) survey() error {
 	r.spread = spreadOver(s.MaxOpen(), s.Agents.Count, s.Backend.Instances, 1, r.limits.NofileHard)
 	r.spreadBackends()
 	r.spreadTunnels()
+	if !r.ownBackends() {
+		r.spread.backends = 0
+	}
 	r.layout = place(s, proc.AvailableCPUs(), r.Realtime)
 	sum, err := fileHash(r.Executable)
 	if err != nil {
@@ -239,6 +248,13 @@ func (r *run) survey() error {
 			Path: t.version.Path, SHA256: t.version.SHA256}
 		if t.Nofile != (scenarios.Nofile{}) {
 			info.Nofile = fmt.Sprintf("%d:%d", t.Nofile.Soft, t.Nofile.Hard)
+		}
+		if e := t.external(); e != nil {
+			local, err := e.Local()
+			if err != nil {
+				return fmt.Errorf("target %s: %w", t.Name, err)
+			}
+			info.Remote = !local
 		}
 		r.record.Targets = append(r.record.Targets, info)
 	}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -73,6 +74,13 @@ func startSampler(t *trial) (*sampler, error) {
 	}
 	if t.child != nil {
 		s.roots["target"] = []int{t.child.PID()}
+	}
+	if now := t.instance.Processes; now != nil {
+		pids, err := now()
+		if err != nil {
+			return nil, fmt.Errorf("target %s: %w", t.target.Name, err)
+		}
+		s.roots["target"] = pids
 	}
 	for _, c := range t.agents.children {
 		s.roots["agents"] = append(s.roots["agents"], c.PID())
@@ -236,6 +244,12 @@ func (s *sampler) mark(pss bool) reading {
 func (s *sampler) usage(name string, pids []int, pss bool) (proc.Usage, error) {
 	if name == "controller" {
 		return s.probers[name].Alone(pids[0], pss)
+	}
+	if now := s.trial.instance.Processes; name == "target" && now != nil {
+		var err error
+		if pids, err = now(); err != nil { // a unit may have been started anew since
+			return proc.Usage{}, err
+		}
 	}
 	return s.probers[name].Usage(pids, pss)
 }

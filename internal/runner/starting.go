@@ -34,7 +34,11 @@ func (t *trial) up(ctx context.Context) error {
 	if err := t.certify(); err != nil {
 		return err
 	}
-	for i := range r.spread.backends {
+	backends := r.spread.backends
+	if t.target.external() != nil {
+		backends = 0 // it has its own behind it
+	}
+	for i := range backends {
 		if err := t.startBackend(ctx, i); err != nil {
 			return fmt.Errorf("backend: %w", err)
 		}
@@ -51,7 +55,10 @@ func (t *trial) up(ctx context.Context) error {
 	if b := r.backend.remote; b != nil && t.direct() {
 		as.Host = b.host
 	}
-	if r.scenario.WSS(t.target.Target) {
+	if reach := t.instance.Reach; reach != nil {
+		as.Host, as.Path, as.Headers, as.Sources = reach.Host, reach.Path, reach.Headers, r.sourcesOf(t.target, t.site.sources)
+		as.TLS = (*loadgen.Trust)(reach.TLS)
+	} else if r.scenario.WSS(t.target.Target) {
 		trust := *t.trust
 		trust.Name = t.instance.Addrs[0].Addr().String()
 		if b := r.backend.remote; b != nil && t.direct() {
@@ -74,6 +81,13 @@ func (t *trial) up(ctx context.Context) error {
 
 func (t *trial) startTarget(ctx context.Context) error {
 	r := t.run
+	if e := t.target.external(); e != nil {
+		var err error
+		if t.local, err = e.Local(); err != nil {
+			return err
+		}
+		return t.meetExternal(ctx)
+	}
 	return r.onFreePort(t.site.target, func(addr netip.AddrPort) error {
 		// A second try gets a directory of its own: the first may have left files.
 		dir, err := os.MkdirTemp(t.dir, "target-")

@@ -27,6 +27,7 @@ type trial struct {
 	dir      string
 	addrs    []netip.AddrPort // of the backends
 	instance *targets.Instance
+	local    bool                  // the target's addresses are this machine's
 	files    *targets.Certificates // nil: nothing of the trial speaks TLS
 	trust    *loadgen.Trust        // of whoever connects; nil likewise
 	spec     proc.Spec             // how the target was started

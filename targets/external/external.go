@@ -210,7 +210,7 @@ func TLS(trust *targets.Trust) (*tls.Config, error) {
 
 // watchable looks whether what is to be watched can be.
 func (t *Target) watchable() error {
-	pids, err := t.pids()
+	pids, err := t.Processes()
 	wrong := []error{err}
 	for _, pid := range pids {
 		wrong = append(wrong, proc.Watchable(pid))
@@ -218,8 +218,8 @@ func (t *Target) watchable() error {
 	return errors.Join(wrong...)
 }
 
-// pids are the processes to watch now; nil: none.
-func (t *Target) pids() ([]int, error) {
+// Processes are those to watch now; nil: none.
+func (t *Target) Processes() ([]int, error) {
 	if t.config.Unit != "" {
 		return proc.UnitProcesses(t.config.Unit)
 	}
@@ -269,33 +269,54 @@ func (t *Target) Prepare(targets.Site) (*targets.Instance, error) {
 	reach := t.reach
 	in := &targets.Instance{Addrs: t.Addrs(), Config: t.describe(), Reach: &reach, Status: t.status}
 	if t.Watched() {
-		in.Processes = t.pids
-		in.Graceful, in.Restart = t.actions()
+		in.Processes = t.Processes
+		in.Graceful, in.Restart = t.reload("graceful"), t.reload("restart")
 	}
 	return in, nil
 }
 
-// reloads are the signals by which known servers reload: gracefully, and at once.
-var reloads = map[string][2]syscall.Signal{
-	"apache2": {syscall.SIGUSR1, syscall.SIGHUP},
-	"httpd":   {syscall.SIGUSR1, syscall.SIGHUP},
-	"nginx":   {syscall.SIGHUP, 0},
-	"haproxy": {syscall.SIGUSR2, 0},
+// reloads are the signals by which known servers reload, by the name of the program.
+var reloads = map[string]map[string]syscall.Signal{
+	"apache2": {"graceful": syscall.SIGUSR1, "restart": syscall.SIGHUP},
+	"httpd":   {"graceful": syscall.SIGUSR1, "restart": syscall.SIGHUP},
+	"nginx":   {"graceful": syscall.SIGHUP},
+	"haproxy": {"graceful": syscall.SIGUSR2},
 }
 
-// actions are what the first process's name says of reloads; of an unknown server
-// nothing is said.
-func (t *Target) actions() (graceful, restart targets.Action) {
-	pids, err := t.pids()
-	if err != nil || len(pids) == 0 {
-		return graceful, restart // it is said where the processes are watched
+// signals are those that mean the same to every process.
+var signals = map[string]syscall.Signal{"stop": syscall.SIGTERM, "kill": syscall.SIGKILL, "pause": syscall.SIGSTOP, "resume": syscall.SIGCONT}
+
+// Signal is what a signal step sends to the first process: of a reload that depends on
+// which server it is, and none is started anew here.
+func (t *Target) Signal(step string) (syscall.Signal, error) {
+	if sig, ok := signals[step]; ok {
+		return sig, nil
+	}
+	pids, err := t.Processes()
+	if err != nil {
+		return 0, err
+	}
+	if len(pids) == 0 {
+		return 0, errors.New("no process is watched")
 	}
 	name, err := proc.ProcessName(pids[0])
 	if err != nil {
-		return graceful, restart
+		return 0, fmt.Errorf("looking at process %d: %w", pids[0], err)
 	}
-	known := reloads[name]
-	return targets.Action{Signal: known[0]}, targets.Action{Signal: known[1]}
+	sig, ok := reloads[name][step]
+	if !ok {
+		return 0, fmt.Errorf("by which signal %s (process %d) does that is not known; stop, kill, pause and resume are", name, pids[0])
+	}
+	return sig, nil
+}
+
+// reload is a signal as an action; zero where there is none.
+func (t *Target) reload(step string) targets.Action {
+	sig, err := t.Signal(step)
+	if err != nil {
+		return targets.Action{} // who asks for it learns why from Signal
+	}
+	return targets.Action{Signal: sig}
 }
 
 // describe is what a reader of the record should know. Values of headers are as the
