@@ -179,7 +179,7 @@ type rawConnect struct {
 	Group       text     `json:"group,omitempty" form:"name" default:"main" jsonschema:"The group that the connections belong to. Later steps name it."`
 	Timeout     duration `json:"timeout,omitempty" default:"10s" jsonschema:"From the dial to the 101; then the attempt has failed."`
 	OnTimeout   word     `json:"on_timeout,omitempty" words:"close|keep" default:"close" jsonschema:"What happens to the socket of an attempt that timed out. keep leaves it to the target to answer or end it."`
-	Path        text     `json:"path,omitempty" form:"path" default:"/" example:"/chat?user={conn}" jsonschema:"Path of the request. {conn} is the number of the connection; quote a text with braces."`
+	Path        text     `json:"path,omitempty" form:"path" example:"/chat?user={conn}" jsonschema:"Path of the request; without it /, or the path of an external target's url. {conn} is the number of the connection; quote a text with braces."`
 	Headers     headers  `json:"headers,omitempty" jsonschema:"Headers of the request besides those of the handshake. Values may hold {conn}."`
 	Subprotocol text     `json:"subprotocol,omitempty" form:"subprotocol" example:"mqtt" jsonschema:"Sec-WebSocket-Protocol: a token, or several with commas."`
 

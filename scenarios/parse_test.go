@@ -92,7 +92,7 @@ steps:
   - close: {}
 `, Options{})
 	want := []Step{
-		{ID: "1", Place: "1", Connect: &Connect{Connections: 5, Rate: 1000, Group: "main", Timeout: 10 * time.Second, OnTimeout: "close", Path: "/"}},
+		{ID: "1", Place: "1", Connect: &Connect{Connections: 5, Rate: 1000, Group: "main", Timeout: 10 * time.Second, OnTimeout: "close"}},
 		{ID: "2", Place: "2", Send: &Send{Group: "main", Rate: 10, Size: Size{Fixed: 128}, For: 3 * time.Second, Warmup: 2 * time.Second, Drain: 5 * time.Second, Arrivals: "poisson", Fragments: 1, Loop: "open", Pattern: "echo"}},
 		{ID: "3", Place: "3", Send: &Send{Group: "main", Every: 7 * time.Second, Phase: "spread", Size: Size{Fixed: 128}, For: 3 * time.Second, Warmup: 7 * time.Second, Drain: 5 * time.Second, Fragments: 1, Loop: "open", Pattern: "echo"}},
 		{ID: "4", Place: "4", Hold: &Hold{For: time.Second, PingEvery: 3 * time.Second, PingFrom: "client"}},

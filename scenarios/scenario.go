@@ -285,7 +285,7 @@ type Connect struct {
 	Group       string
 	Timeout     time.Duration     // from the dial to the 101
 	OnTimeout   string            // close | keep
-	Path        string            // may hold {conn}
+	Path        string            // may hold {conn}; empty: that of an external target's URL, or /
 	Headers     map[string]string // values may hold {conn}
 	Subprotocol string
 	TLS         ClientTLS

@@ -33,7 +33,7 @@ func kind(t scenarios.Target) (targets.Target, error) {
 	case t.Command != nil:
 		return command.New(*t.Command), nil
 	case t.External != nil:
-		return external.New(*t.External, nil), nil
+		return external.New(*t.External, apache.ParseStatus), nil
 	}
 	return nil, fmt.Errorf("target %s: of no kind that can be run", t.Name)
 }
