@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,8 +62,7 @@ func TestExternal(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	conf, ca := apacheInside(t, space)
-	_ = conf
+	ca := apacheInside(t, space)
 	const secret = "swordfish-8731"
 	t.Setenv("WSGAUGE_TEST_TOKEN", secret)
 	target := scenarios.Target{Name: "far", External: &scenarios.External{
@@ -127,6 +127,48 @@ func TestExternal(t *testing.T) {
 	checkOutside(t, dir, true)
 }
 
+// One on this machine whose processes are watched, one whose are not, and beside them a
+// target of the run's own with a backend of the run's own.
+func TestExternalWatched(t *testing.T) {
+	back := serving(t, "echo", "--listen", "127.0.0.1:0")
+	addr, pid := servingProcess(t, "tunnel", "--listen", "127.0.0.1:0", "--backend", back)
+	list := []scenarios.Target{
+		{Name: "watched", External: &scenarios.External{URL: "ws://" + addr + "/", PIDs: []int{pid}}},
+		{Name: "unwatched", External: &scenarios.External{URL: "ws://localhost:" + addr[strings.LastIndex(addr, ":")+1:] + "/any"}},
+		{Name: "ours", Tunnel: &scenarios.Tunnel{Processes: 1}},
+	}
+	dir, err := outside(t, shortLoad, runner.Options{}, list...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := results.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Trials) != 3 {
+		t.Fatalf("%d trials", len(d.Trials))
+	}
+	for i := range d.Trials {
+		trial := &d.Trials[i]
+		checkSmall(t, trial, 12, 400)
+		target := trial.Resources["target"]
+		if ours := trial.Target == "ours"; (trial.Resources["backend"] != nil) != ours {
+			t.Errorf("%s: backend %+v", trial.Target, trial.Resources["backend"])
+		}
+		switch {
+		case trial.Target == "unwatched":
+			if target != nil {
+				t.Errorf("unwatched: %+v", target)
+			}
+		case target == nil || target.FDsPeak == nil || *target.FDsPeak < 24 || target.CPUUsPerMessage == nil || *target.CPUUsPerMessage <= 0:
+			t.Errorf("%s: %+v", trial.Target, target)
+		}
+	}
+	if err := syscall.Kill(pid, 0); err != nil {
+		t.Errorf("it runs no more: %v", err)
+	}
+}
+
 // checkOutside wants a whole trial of a target that is not watched.
 func checkOutside(t *testing.T, dir string, remote bool) {
 	t.Helper()
@@ -153,7 +195,7 @@ func checkOutside(t *testing.T, dir string, remote bool) {
 }
 
 // apacheInside runs a wsgauge echo and Apache before it in the namespace.
-func apacheInside(t *testing.T, space *netns.Space) (conf, ca string) {
+func apacheInside(t *testing.T, space *netns.Space) (ca string) {
 	t.Helper()
 	const modules = "/usr/lib/apache2/modules"
 	if _, err := os.Stat(modules + "/mod_ssl.so"); err != nil {
@@ -183,7 +225,7 @@ func apacheInside(t *testing.T, space *netns.Space) (conf, ca string) {
 		})
 	}
 	launch(binary, "echo", "--listen", "127.0.0.1:7000")
-	conf = filepath.Join(dir, "httpd.conf")
+	conf := filepath.Join(dir, "httpd.conf")
 	text := "ServerRoot " + dir + "\nServerName far\nPidFile " + dir + "/pid\nErrorLog " + dir + "/error.log\nListen 8443\n"
 	for _, m := range []string{"mpm_event", "authz_core", "authz_host", "proxy", "proxy_http", "ssl", "status", "socache_shmcb"} {
 		text += fmt.Sprintf("LoadModule %s_module %s/mod_%s.so\n", m, modules, m)
@@ -215,7 +257,7 @@ ProxyPass /echo http://127.0.0.1:7000/ upgrade=websocket
 		c, err := net.DialTimeout("tcp", fmt.Sprintf("%v:8443", space.Inside), time.Second)
 		if err == nil {
 			c.Close()
-			return conf, files.CA
+			return files.CA
 		}
 		if time.Now().After(limit) {
 			t.Fatalf("Apache in the namespace: %v", err)

@@ -121,6 +121,13 @@ func TestOpenSSL(t *testing.T) {
 // serving starts a part of wsgauge for the test and returns where it listens.
 func serving(t *testing.T, args ...string) string {
 	t.Helper()
+	addr, _ := servingProcess(t, args...)
+	return addr
+}
+
+// servingProcess is serving, and says which process it is.
+func servingProcess(t *testing.T, args ...string) (addr string, pid int) {
+	t.Helper()
 	c := exec.Command(binary, args...)
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -139,5 +146,5 @@ func serving(t *testing.T, args ...string) string {
 	if !found {
 		t.Fatalf("%s says %q", args[0], line)
 	}
-	return addr
+	return addr, c.Process.Pid
 }
