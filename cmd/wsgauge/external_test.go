@@ -69,10 +69,21 @@ func TestExternal(t *testing.T) {
 		URL: fmt.Sprintf("wss://%v:8443/echo", space.Inside), TLS: scenarios.ExternalTLS{CA: ca},
 		Headers: map[string]string{"X-Token": "env:WSGAUGE_TEST_TOKEN"},
 		Status:  fmt.Sprintf("https://%v:8443/server-status?auto", space.Inside)}}
-	dir, err := outside(t, shortLoad, runner.Options{}, target)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := start(t, fmt.Sprintf(`
+name: far
+about: What does a proxy that runs already carry?
+targets:
+  - name: far
+    external:
+      url: "%s"
+      tls: {ca: "%s"}
+      headers: {X-Token: "env:WSGAUGE_TEST_TOKEN"}
+      status: "%s"
+%s
+expect: ["failures == 0"]
+`, target.External.URL, ca, target.External.Status, shortLoad))
+	r.passed(time.Minute)
+	dir := r.dir
 	checkOutside(t, dir, true)
 	// The value of the variable is in no record.
 	if err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
