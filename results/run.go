@@ -79,12 +79,15 @@ type Placement struct {
 type TargetInfo struct {
 	// Remote says that it ran already, at an address that the generator's machine (or its
 	// network namespace) does not have: there was a network between them.
-	Remote  bool   `json:"remote,omitempty"`
-	Name    string `json:"name"`
-	Kind    string `json:"kind"`
-	Version string `json:"version"`
-	Path    string `json:"path"`
-	SHA256  string `json:"sha256"`
+	Remote bool `json:"remote,omitempty"`
+	// Unwatched says that it ran already, and that no process of it is known: what it used
+	// is missing from the records, not zero.
+	Unwatched bool   `json:"unwatched,omitempty"`
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`
+	Version   string `json:"version"`
+	Path      string `json:"path"`
+	SHA256    string `json:"sha256"`
 	// Config is the configuration as generated, with the addresses of the first trial.
 	Config string `json:"config"`
 	Nofile string `json:"nofile"` // "soft:hard" when the scenario sets it

@@ -64,8 +64,11 @@ func check(s streams, name string, flags scenarioFlags) error {
 	fmt.Fprintf(s.out, "%s: %s\n\n", sc.Name, sc.About)
 	fmt.Fprintf(s.out, "%s of about %s: %s of %s, about %s in all\n", counted(p.Trials, "trial"), about(p.Each, 100*time.Millisecond),
 		counted(sc.Blocks, "block"), counted(len(p.Targets), "target"), about(p.Total, time.Second))
-	fmt.Fprintf(s.out, "at most %s at once, from %s; agents on CPU %s, backend %s, target on %s\n",
-		counted(p.MaxOpen, "connection"), counted(p.Agents, "agent"), p.Placement.Agents, backendPlace(p), p.Placement.Target)
+	where := "agents on CPU " + p.Placement.Agents
+	if p.Placement.Target != "" { // every target runs already otherwise
+		where += ", backend " + backendPlace(p) + ", target on " + p.Placement.Target
+	}
+	fmt.Fprintf(s.out, "at most %s at once, from %s; %s\n", counted(p.MaxOpen, "connection"), counted(p.Agents, "agent"), where)
 	if p.Spread != "" {
 		fmt.Fprintln(s.out, p.Spread)
 	}

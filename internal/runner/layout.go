@@ -116,6 +116,10 @@ func (l layout) record(list []*chosen) results.Placement {
 	first, _ := l.realtime(1, 1)
 	p := results.Placement{Agents: l.agents, Backend: l.backend, Target: l.target,
 		Controller: proc.FormatCPUs(proc.AvailableCPUs()), AgentsNice: permittedNice(), Realtime: first > 0}
+	// Nobody puts a target that runs already, nor what is behind it, anywhere.
+	if len(list) > 0 && !slices.ContainsFunc(list, func(t *chosen) bool { return t.external() == nil }) {
+		p.Backend, p.Target = "", ""
+	}
 	for _, t := range list {
 		if t.CPUs != "" {
 			if p.PerTarget == nil {

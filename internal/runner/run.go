@@ -254,7 +254,7 @@ func (r *run) survey() error {
 			if err != nil {
 				return fmt.Errorf("target %s: %w", t.Name, err)
 			}
-			info.Remote = !local
+			info.Remote, info.Unwatched = !local, !e.Watched()
 		}
 		r.record.Targets = append(r.record.Targets, info)
 	}

@@ -21,8 +21,10 @@ func Circumstances(r *results.Run) string {
 		parts = append(parts, "agents and backend "+cpus(p.Agents))
 	case p.Agents != "" && p.Backend != "":
 		parts = append(parts, "the agents "+cpus(p.Agents), "the backend "+cpus(p.Backend))
-	case p.Agents != "": // the backend was not started by the run
+	case p.Agents != "" && p.Target != "": // the backend was not started by the run
 		parts = append(parts, "the agents "+cpus(p.Agents))
+	case p.Agents != "":
+		parts = append(parts, "the agents had "+cpus(p.Agents))
 	}
 	for _, t := range r.Targets {
 		if own := p.PerTarget[t.Name]; own != "" && own != p.Target {
@@ -33,7 +35,40 @@ func Circumstances(r *results.Run) string {
 	if sentence == "" {
 		sentence = "where the parts ran was not recorded"
 	}
-	return sentence + "; loopback: no network card, no round trip, no loss"
+	return sentence + "; " + running(r) + network(r)
+}
+
+// running says which targets ran already; "" when none did.
+func running(r *results.Run) (text string) {
+	for _, t := range r.Targets {
+		if t.Kind != "external" {
+			continue
+		}
+		text += t.Name + " ran already"
+		if t.Unwatched {
+			text += ", and what it used was not watched"
+		}
+		text += "; "
+	}
+	return text
+}
+
+// network says what lay between clients and targets.
+func network(r *results.Run) string {
+	var far []string
+	for _, t := range r.Targets {
+		if t.Remote {
+			far = append(far, t.Name)
+		}
+	}
+	between := "a network lay between clients and " + strings.Join(far, ", ") + ", and is part of these figures"
+	switch len(far) {
+	case 0:
+		return "loopback: no network card, no round trip, no loss"
+	case len(r.Targets):
+		return between
+	}
+	return between + "; loopback for the others: no network card, no round trip, no loss"
 }
 
 // cpus writes a CPU list as "1 CPU (1)" or "3 CPUs (0,2-3)".

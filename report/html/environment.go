@@ -130,7 +130,7 @@ func targets(d *results.RunData) []target {
 			cpus = d.Run.Placement.Target
 		}
 		for _, f := range []fact{{"kind", info.Kind}, {"version", info.Version}, {"path", info.Path}, {"sha256", info.SHA256}, {"descriptors, soft:hard", info.Nofile}, {"CPUs", cpus}} {
-			if f.Value != "" && (f.Name != "CPUs" || info.Kind != "direct") {
+			if f.Value != "" && (f.Name != "CPUs" || info.Kind != "direct" && info.Kind != "external") {
 				t.Facts = append(t.Facts, f)
 			}
 		}

@@ -40,6 +40,8 @@ func TestWrite(t *testing.T) {
 			again.ID = "again"
 			t.Steps = append(t.Steps, push, broadcast, again)
 		}}},
+		{"external", synthetic.Options{Blocks: 1, Targets: 2, Run: outside("tunnel"), Trial: unwatched("tunnel")}},
+		{"external-alone", synthetic.Options{Blocks: 1, Targets: 1, Run: outside("direct"), Trial: unwatched("direct")}},
 		{"troubled", synthetic.Options{Blocks: 2, Targets: 5, Trial: trouble}},
 	} {
 		dir := filepath.Join(t.TempDir(), "run")
@@ -113,6 +115,34 @@ func TestStar(t *testing.T) {
 		a := aggregate.Aggregate{State: aggregate.Known, Value: 2e6, Used: used, Trials: 3, FigureInfo: results.FigureInfo{Unit: "ns"}}
 		if got := starred(row, a, a.String()); got != want {
 			t.Errorf("%d of 3 trials: %q, want %q", used, got, want)
+		}
+	}
+}
+
+// outside makes a target one that ran already on another machine.
+func outside(name string) func(*results.Run) {
+	return func(r *results.Run) {
+		for i := range r.Targets {
+			if t := &r.Targets[i]; t.Name == name {
+				t.Kind, t.Remote, t.Unwatched = "external", true, true
+			}
+		}
+		if len(r.Targets) == 1 {
+			r.Placement.Target, r.Placement.Backend = "", ""
+		}
+	}
+}
+
+// unwatched takes what nobody could measure out of its trials.
+func unwatched(name string) func(*results.Trial) {
+	return func(t *results.Trial) {
+		if t.Target != name {
+			return
+		}
+		t.Resources["target"], t.Resources["backend"] = nil, nil
+		for i := range t.Steps {
+			delete(t.Steps[i].Resources, "target")
+			delete(t.Steps[i].Resources, "backend")
 		}
 	}
 }
