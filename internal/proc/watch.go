@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Watchable tells whether [Prober.Usage] would learn everything of a process that others
@@ -33,6 +34,81 @@ func Watchable(pid int) error {
 		return fmt.Errorf("watch process %d (%s): %w; run wsgauge as the process's user or as root, or leave pids out: then it is not watched", pid, s.name, err)
 	}
 	return nil
+}
+
+// Strangers are processes that somebody else started and owns: those that the function
+// names, the first of them first, and all that descends from them.
+type Strangers func() ([]int, error)
+
+// Members are the living ones. It is an error when we are among them: then what was named
+// is not the server, but something that we were started from.
+func (s Strangers) Members() ([]Process, error) {
+	_, live, err := s.living()
+	var out []Process
+	for i := range live {
+		out = append(out, Process{live[i].pid, live[i].start})
+	}
+	return out, err
+}
+
+func (s Strangers) living() (first *stat, live []stat, err error) {
+	roots, err := s()
+	if err != nil {
+		return nil, nil, err
+	}
+	var r reader
+	all, err := everyone(&r)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for processes %v: %w", roots, err)
+	}
+	belongs := map[int]bool{}
+	for _, pid := range roots {
+		belongs[pid] = true
+	}
+	for again := true; again; { // a child may come before its parent in the list
+		again = false
+		for i := range all {
+			if p := &all[i]; belongs[p.parent] && !belongs[p.pid] {
+				belongs[p.pid], again = true, true
+			}
+		}
+	}
+	if belongs[os.Getpid()] {
+		return nil, nil, fmt.Errorf("watch processes %v: wsgauge itself descends from them; name the server's own first process, `pgrep -o NAME` finds it", roots)
+	}
+	for i := range all {
+		if !belongs[all[i].pid] || all[i].ended() {
+			continue
+		}
+		live = append(live, all[i])
+		if all[i].pid == roots[0] {
+			first = &all[i]
+		}
+	}
+	return first, live, nil
+}
+
+// Signal sends a signal to the first process, and tells which that is. One that has ended
+// is an error.
+func (s Strangers) Signal(sig syscall.Signal) (pid int, err error) {
+	first, _, err := s.living()
+	if err != nil {
+		return 0, err
+	}
+	if first == nil {
+		return 0, fmt.Errorf("send %s: %w", SignalName(sig), os.ErrProcessDone)
+	}
+	return first.pid, signalExactly(new(reader), first, sig)
+}
+
+// SignalAll sends a signal to every one, and tells to how many.
+func (s Strangers) SignalAll(sig syscall.Signal) (n int, err error) {
+	_, live, err := s.living()
+	var r reader
+	for i := range live {
+		err = errors.Join(err, signalExactly(&r, &live[i], sig))
+	}
+	return len(live), err
 }
 
 // ProcessName is the name of a process's program, cut to 15 bytes by the kernel.

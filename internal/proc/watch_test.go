@@ -1,11 +1,13 @@
 package proc
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -44,5 +46,39 @@ func TestUnitProcesses(t *testing.T) {
 				t.Errorf("%s, unit %q: %v", base, unit, got)
 			}
 		}
+	}
+}
+
+func TestStrangers(t *testing.T) {
+	c := exec.Command("sh", "-c", "sleep 60 & sleep 60 & echo; wait")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { c.Process.Kill(); c.Wait() }()
+	if _, err := out.Read(make([]byte, 1)); err != nil { // both were started
+		t.Fatal(err)
+	}
+	s := Strangers(func() ([]int, error) { return []int{c.Process.Pid}, nil })
+	if m, err := s.Members(); err != nil || len(m) != 3 {
+		t.Errorf("members %v, %v", m, err)
+	}
+	if pid, err := s.Signal(syscall.SIGCONT); err != nil || pid != c.Process.Pid {
+		t.Errorf("sent to %d, %v", pid, err)
+	}
+	if n, err := s.SignalAll(syscall.SIGKILL); err != nil || n != 3 {
+		t.Errorf("sent to %d, %v", n, err)
+	}
+	c.Wait() // it was killed
+	if _, err := s.Signal(syscall.SIGCONT); !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("to a process that has ended: %v", err)
+	}
+	// What we were started from is nobody to signal.
+	parent := Strangers(func() ([]int, error) { return []int{os.Getppid()}, nil })
+	if n, err := parent.SignalAll(0); err == nil || n != 0 {
+		t.Errorf("our own parent: %d, %v", n, err)
 	}
 }

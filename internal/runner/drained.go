@@ -49,7 +49,7 @@ func (t *trial) left(ctx context.Context) (string, error) {
 	if front+back > 0 {
 		return fmt.Sprintf("%d sockets are left on the clients' leg and %d on the backends'", front, back), nil
 	}
-	if t.board == nil || !runs(t.targetChild()) {
+	if t.board == nil || t.instance.Reach == nil && !runs(t.targetChild()) {
 		return "", nil
 	}
 	w, _, err := t.board.scrape(ctx)

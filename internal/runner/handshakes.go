@@ -29,10 +29,15 @@ type probed struct {
 	answered     bool
 }
 
+// kin are the processes of a target, whoever started it.
+type kin interface {
+	Members() ([]proc.Process, error)
+}
+
 // nextHandshake tries handshakes from a reload on until one is answered that began
 // after the target's processes had changed. told is closed when the target has been told
 // all of it.
-func (t *trial) nextHandshake(ctx context.Context, child *proc.Child, before []proc.Process, at time.Time, told <-chan struct{}, d *deed) error {
+func (t *trial) nextHandshake(ctx context.Context, of kin, before []proc.Process, at time.Time, told <-chan struct{}, d *deed) error {
 	ctx, cancel := context.WithTimeout(ctx, handshakeWithin)
 	defer cancel()
 	w := &waiting{at: at, last: at}
@@ -59,7 +64,7 @@ func (t *trial) nextHandshake(ctx context.Context, child *proc.Child, before []p
 		}
 		select {
 		case <-ctx.Done():
-			return t.reloaded(child, before, w, d)
+			return t.reloaded(of, before, w, d)
 		case p := <-answers:
 			out--
 			w.take(p)
@@ -67,7 +72,7 @@ func (t *trial) nextHandshake(ctx context.Context, child *proc.Child, before []p
 			told, w.told = nil, time.Now()
 		case <-tick.C:
 			if w.changed.IsZero() {
-				now, err := child.Members()
+				now, err := of.Members()
 				if err != nil {
 					return err
 				}
@@ -77,12 +82,12 @@ func (t *trial) nextHandshake(ctx context.Context, child *proc.Child, before []p
 			}
 		}
 	}
-	return t.reloaded(child, before, w, d)
+	return t.reloaded(of, before, w, d)
 }
 
 // reloaded notes what came of it.
-func (t *trial) reloaded(child *proc.Child, before []proc.Process, w *waiting, d *deed) error {
-	now, err := child.Members()
+func (t *trial) reloaded(of kin, before []proc.Process, w *waiting, d *deed) error {
+	now, err := of.Members()
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"wsgauge/echo"
+	"wsgauge/internal/proc"
 	"wsgauge/targets"
 	"wsgauge/targets/external"
 )
@@ -21,7 +21,6 @@ import (
 const (
 	reachWithin  = 10 * time.Second // for an echo through a target that runs already
 	statusWithin = 5 * time.Second  // for its status page
-	statusLimit  = 1 << 20          // bytes of that page
 )
 
 // reach proves, before anything is started or recorded, that every target that runs
@@ -125,40 +124,20 @@ func advice(err error, reach *targets.Reach) string {
 func statusOf(ctx context.Context, s *targets.Status) (targets.Workers, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusWithin)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
-	if err != nil {
-		return targets.Workers{}, err
-	}
-	for name, value := range s.Headers {
-		if strings.EqualFold(name, "Host") {
-			request.Host = value
-			continue
-		}
-		request.Header.Set(name, value)
-	}
+	b := &scoreboard{status: s, client: outsideClient(s)}
+	defer b.client.CloseIdleConnections()
+	w, _, err := b.scrape(ctx)
+	return w, err
+}
+
+// outsideClient asks a status page of a target that runs already: from whatever address
+// the kernel chooses.
+func outsideClient(s *targets.Status) *http.Client {
 	var config *tls.Config
 	if s.TLS != nil {
 		config = s.TLS.Clone() // the transport changes it
 	}
-	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
-	defer transport.CloseIdleConnections()
-	answer, err := (&http.Client{Transport: transport}).Do(request)
-	if err != nil {
-		return targets.Workers{}, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return targets.Workers{}, fmt.Errorf("%s answered with %s", s.URL, answer.Status)
-	}
-	page, err := io.ReadAll(io.LimitReader(answer.Body, statusLimit))
-	if err != nil {
-		return targets.Workers{}, fmt.Errorf("reading %s: %w", s.URL, err)
-	}
-	w, err := s.Parse(page)
-	if err != nil {
-		return targets.Workers{}, fmt.Errorf("%s: %w", s.URL, err)
-	}
-	return w, nil
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true}}
 }
 
 // meetExternal stands in for the start of a target that runs already.
@@ -168,17 +147,64 @@ func (t *trial) meetExternal(ctx context.Context) error {
 		return err
 	}
 	t.run.noteConfig(t.target, t.instance.Config)
-	source := netip.Addr{}
-	if s := t.run.sourcesOf(t.target, t.site.sources); len(s) > 0 {
-		source = s[0]
-	}
 	for _, addr := range t.instance.Addrs {
-		if err := probe(ctx, t.instance.Reach, addr, source); err != nil {
+		if err := t.echoOutside(ctx, addr); err != nil {
 			return err
 		}
 	}
 	t.drained(ctx)
 	return nil
+}
+
+// echoOutside has one message echoed through a target that runs already.
+func (t *trial) echoOutside(ctx context.Context, addr netip.AddrPort) error {
+	var source netip.Addr
+	if s := t.run.sourcesOf(t.target, t.site.sources); len(s) > 0 {
+		source = s[0]
+	}
+	return probe(ctx, t.instance.Reach, addr, source)
+}
+
+// signalExternal does what a signal step says to processes that are not ours: nothing is
+// waited for but the next handshake, and nothing is started anew.
+func (t *trial) signalExternal(ctx context.Context, step, name string, d *deed) error {
+	at := time.Now()
+	text, err := t.signalledOutside(ctx, name, at, d)
+	if err != nil {
+		return fmt.Errorf("%s of target %s: %w", name, t.target.Name, err)
+	}
+	d.note("%s", text)
+	t.acted(at, "signal", step, name, text, d)
+	return nil
+}
+
+func (t *trial) signalledOutside(ctx context.Context, name string, at time.Time, d *deed) (string, error) {
+	sig, err := t.target.external().Signal(name)
+	if err != nil {
+		return "", err
+	}
+	kin := proc.Strangers(t.instance.Processes)
+	if name == "pause" || name == "resume" || name == "kill" {
+		n, err := kin.SignalAll(sig)
+		d.timed(at)
+		return fmt.Sprintf("%s to all its %d processes", proc.SignalName(sig), n), err
+	}
+	before, err := kin.Members()
+	if err != nil {
+		return "", err
+	}
+	pid, err := kin.Signal(sig)
+	if err != nil {
+		return "", err
+	}
+	d.timed(at)
+	text := fmt.Sprintf("%s to process %d", proc.SignalName(sig), pid)
+	if name == "stop" {
+		return text, nil
+	}
+	told := make(chan struct{})
+	close(told)
+	return text, t.nextHandshake(ctx, kin, before, at, told, d)
 }
 
 // outerLeg names the sockets of a target that runs already which are this trial's, by

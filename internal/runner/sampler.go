@@ -234,6 +234,12 @@ func (s *sampler) mark(pss bool) reading {
 		r.groups[name] = u
 		s.write(s.row(now, name, u))
 	}
+	if s.trial.board != nil && len(s.roots["target"]) == 0 {
+		// Its page is all that is seen of it.
+		row := s.blank(now, "target")
+		s.trial.board.fill(&row, now)
+		s.write(row)
+	}
 	s.readings = append(s.readings, r)
 	s.write(s.machine(now, m, err, began))
 	return r

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 	// scrapeWithin bounds a question and its answer: it takes one of the workers that
 	// the tunnels need, and one that is waited for longer says so by being missed.
 	scrapeWithin = 200 * time.Millisecond
+	// scrapeOutsideWithin is the same over a network: a connection, perhaps TLS, and a page.
+	scrapeOutsideWithin = 800 * time.Millisecond
 	// longestPage is 16 MiB: 20,000 children of 800 threads have that many letters.
 	longestPage = 16 << 20
 	// staleAfter is how long an answer stands for the target's present.
@@ -48,6 +51,11 @@ func startScoreboard(t *trial) (*scoreboard, error) {
 	if status == nil {
 		return nil, nil
 	}
+	if t.instance.Reach != nil {
+		client := outsideClient(status)
+		client.Timeout = scrapeOutsideWithin
+		return askOften(t, status, client), nil
+	}
 	var config *tls.Config
 	if t.trust != nil {
 		var err error
@@ -59,17 +67,21 @@ func startScoreboard(t *trial) (*scoreboard, error) {
 	// The probe's address, and a connection for each question: none of them is counted
 	// among the sockets of the load, or stays with a worker.
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: t.site.probe.AsSlice()}}
-	b := &scoreboard{status: status, ended: make(chan struct{}),
-		note: func(text string) { t.event(results.Event{Kind: "note", Text: text}) },
-		client: &http.Client{Timeout: scrapeWithin, Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true}}}
+	return askOften(t, status, &http.Client{Timeout: scrapeWithin, Transport: &http.Transport{
+		DialContext: dialer.DialContext, TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true}}), nil
+}
+
+// askOften starts the asking.
+func askOften(t *trial, status *targets.Status, client *http.Client) *scoreboard {
+	b := &scoreboard{status: status, ended: make(chan struct{}), client: client,
+		note: func(text string) { t.event(results.Event{Kind: "note", Text: text}) }}
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
 	go func() {
 		defer close(b.ended)
 		b.loop(ctx)
 	}()
-	return b, nil
+	return b
 }
 
 // stop ends the asking, and waits for it.
@@ -125,6 +137,13 @@ func (b *scoreboard) scrape(ctx context.Context) (w targets.Workers, answered bo
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.status.URL, nil)
 	if err != nil {
 		return w, true, fmt.Errorf("asking %s: %w", b.status.URL, err)
+	}
+	for name, value := range b.status.Headers {
+		if strings.EqualFold(name, "Host") {
+			request.Host = value
+			continue
+		}
+		request.Header.Set(name, value)
 	}
 	response, err := b.client.Do(request)
 	if err != nil {

@@ -18,6 +18,9 @@ const commandWithin = 30 * time.Second
 
 // signal does what a signal step says.
 func (t *trial) signal(ctx context.Context, step, name string, d *deed) error {
+	if t.instance.Reach != nil {
+		return t.signalExternal(ctx, step, name, d)
+	}
 	child := t.targetChild()
 	if child == nil {
 		d.note("nothing was done: target %s is no process of this run", t.target.Name)

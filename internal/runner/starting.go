@@ -139,6 +139,9 @@ func (t *trial) startTarget(ctx context.Context) error {
 
 // echo has one message echoed through addr, within five seconds.
 func (t *trial) echo(ctx context.Context, addr netip.AddrPort, wss bool) error {
+	if t.instance != nil && t.instance.Reach != nil {
+		return t.echoOutside(ctx, addr)
+	}
 	var config *tls.Config
 	if wss {
 		var err error

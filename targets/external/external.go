@@ -215,6 +215,10 @@ func (t *Target) watchable() error {
 	for _, pid := range pids {
 		wrong = append(wrong, proc.Watchable(pid))
 	}
+	if len(pids) > 0 {
+		_, err := proc.Strangers(t.Processes).Members()
+		wrong = append(wrong, err)
+	}
 	return errors.Join(wrong...)
 }
 
