@@ -62,7 +62,7 @@ func TestExternal(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	ca := apacheInside(t, space)
+	ca, pid := apacheInside(t, space)
 	const secret = "swordfish-8731"
 	t.Setenv("WSGAUGE_TEST_TOKEN", secret)
 	target := scenarios.Target{Name: "far", External: &scenarios.External{
@@ -85,6 +85,7 @@ expect: ["failures == 0"]
 	r.passed(time.Minute)
 	dir := r.dir
 	checkOutside(t, dir, true)
+	checkBoard(t, r.records())
 	// The value of the variable is in no record.
 	if err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -129,6 +130,7 @@ expect: ["failures == 0"]
 			t.Errorf("%s: there is a run directory", name)
 		}
 	}
+	signalledOutside(t, target.External, ca, pid)
 	insecure := *target.External
 	insecure.TLS = scenarios.ExternalTLS{Insecure: true}
 	dir, err = outside(t, shortLoad, runner.Options{Sources: []netip.Addr{space.Outside}}, scenarios.Target{Name: "far", External: &insecure})
@@ -180,6 +182,76 @@ func TestExternalWatched(t *testing.T) {
 	}
 }
 
+// checkBoard wants what Apache's server-status says in the samples, in a row of the target
+// that has nothing else: busy workers while tunnels are open, and of the rest nothing.
+func checkBoard(t *testing.T, d *results.RunData) {
+	t.Helper()
+	most, rows := 0.0, 0
+	for _, s := range d.Samples {
+		if s.Group != "target" {
+			continue
+		}
+		rows++
+		if s.WorkersBusy != nil {
+			most = max(most, *s.WorkersBusy)
+		}
+		if s.CPUSeconds != nil || s.FDs != nil || s.PSSBytes != nil {
+			t.Errorf("nobody could measure %+v", s)
+		}
+	}
+	if rows < 2 || most != 12 {
+		t.Errorf("%d rows of the target; at most %v workers were busy, want 12", rows, most)
+	}
+}
+
+// signalledOutside reloads Apache, whose processes are known and whose address is not of
+// this machine, under tunnels.
+func signalledOutside(t *testing.T, x *scenarios.External, ca string, pid int) {
+	t.Helper()
+	text := fmt.Sprintf(`
+name: reload
+about: Do tunnels live on?
+targets:
+  - name: far
+    external: {url: "%s", tls: {ca: "%s"}, headers: {X-Token: "env:WSGAUGE_TEST_TOKEN"}, status: "%s", pids: [%d]}
+blocks: 1
+steps:
+  - connect: {connections: 8, rate: 100/s}
+  - id: reload
+    signal: graceful
+  - send: {rate: 100/s, for: 1s, warmup: 100ms}
+  - close: {}
+  - id: drained
+    wait: {until: drained, limit: 10s}
+expect: ["failures == 0"]
+`, x.URL, ca, x.Status, pid)
+	r := start(t, text)
+	if code := r.exit(time.Minute); code != 2 || !strings.Contains(r.output.String(), "--allow-disruptive") {
+		t.Errorf("a reload of another machine: exit code %d\n%s", code, r.output.String())
+	}
+	r = start(t, text, "--allow-disruptive")
+	r.passed(time.Minute)
+	trial := &r.records().Trials[0]
+	if target := trial.Resources["target"]; target == nil || target.ProcessesPeak == nil || *target.ProcessesPeak < 2 {
+		t.Errorf("it was watched, and has %+v", target)
+	}
+	for _, s := range trial.Steps {
+		switch s.ID {
+		case "reload":
+			if g := s.Generations; g == nil || g.Old == 0 || g.New == 0 {
+				t.Errorf("reloaded: %+v, note %q", g, s.Note)
+			}
+		case "drained":
+			if strings.Contains(s.Note, "not drained") {
+				t.Errorf("drained: %s", s.Note)
+			}
+		}
+	}
+	if n := trial.Closures["closed_by_us"]; n != 8 {
+		t.Errorf("closures %v", trial.Closures)
+	}
+}
+
 // checkOutside wants a whole trial of a target that is not watched.
 func checkOutside(t *testing.T, dir string, remote bool) {
 	t.Helper()
@@ -206,7 +278,7 @@ func checkOutside(t *testing.T, dir string, remote bool) {
 }
 
 // apacheInside runs a wsgauge echo and Apache before it in the namespace.
-func apacheInside(t *testing.T, space *netns.Space) (ca string) {
+func apacheInside(t *testing.T, space *netns.Space) (ca string, pid int) {
 	t.Helper()
 	const modules = "/usr/lib/apache2/modules"
 	if _, err := os.Stat(modules + "/mod_ssl.so"); err != nil {
@@ -217,7 +289,7 @@ func apacheInside(t *testing.T, space *netns.Space) (ca string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	launch := func(argv ...string) {
+	launch := func(argv ...string) (pid int) {
 		argv = space.Command(argv...)
 		c := exec.Command(argv[0], argv[1:]...)
 		var out strings.Builder
@@ -234,6 +306,7 @@ func apacheInside(t *testing.T, space *netns.Space) (ca string) {
 				t.Logf("%q:\n%s", argv, out.String())
 			}
 		})
+		return c.Process.Pid
 	}
 	launch(binary, "echo", "--listen", "127.0.0.1:7000")
 	conf := filepath.Join(dir, "httpd.conf")
@@ -241,7 +314,8 @@ func apacheInside(t *testing.T, space *netns.Space) (ca string) {
 	for _, m := range []string{"mpm_event", "authz_core", "authz_host", "proxy", "proxy_http", "ssl", "status", "socache_shmcb"} {
 		text += fmt.Sprintf("LoadModule %s_module %s/mod_%s.so\n", m, modules, m)
 	}
-	text += fmt.Sprintf(`ServerLimit 2
+	text += fmt.Sprintf(`ServerLimit 8
+StartServers 1
 ThreadsPerChild 32
 MaxRequestWorkers 64
 SSLEngine on
@@ -262,13 +336,13 @@ ProxyPass /echo http://127.0.0.1:7000/ upgrade=websocket
 	if err != nil {
 		t.Fatal(err)
 	}
-	launch(path, "-f", conf, "-DFOREGROUND")
+	apache := launch(path, "-f", conf, "-DFOREGROUND")
 	// It is ready when it has written its pid and listens: asked from out here.
 	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		c, err := net.DialTimeout("tcp", fmt.Sprintf("%v:8443", space.Inside), time.Second)
 		if err == nil {
 			c.Close()
-			return files.CA
+			return files.CA, apache
 		}
 		if time.Now().After(limit) {
 			t.Fatalf("Apache in the namespace: %v", err)
