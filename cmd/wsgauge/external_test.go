@@ -182,6 +182,34 @@ func TestExternalWatched(t *testing.T) {
 	}
 }
 
+// One that ends by itself ends the trial, as a target of the run's own would.
+func TestExternalEnds(t *testing.T) {
+	back := serving(t, "echo", "--listen", "127.0.0.1:0")
+	addr, pid := servingProcess(t, "tunnel", "--listen", "127.0.0.1:0", "--backend", back)
+	r := start(t, fmt.Sprintf(`
+name: ends
+about: Is it noticed?
+targets:
+  - {name: proxy, external: {url: "ws://%s/", pids: [%d]}}
+blocks: 1
+steps:
+  - connect: {connections: 5, rate: 100/s}
+  - id: load
+    send: {rate: 100/s, for: 60s, warmup: 200ms}
+`, addr, pid))
+	r.inTheMiddle()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := r.exit(20 * time.Second); code != 5 {
+		t.Errorf("exit code %d\n%s", code, r.output.String())
+	}
+	trial := &r.records().Trials[0]
+	if !trial.TargetEnded || !strings.Contains(trial.Error, "have ended") || trial.Closures["closed_by_peer"]+trial.Closures["closed_by_reset"] != 5 {
+		t.Errorf("target ended %v, error %q, closures %v", trial.TargetEnded, trial.Error, trial.Closures)
+	}
+}
+
 // checkBoard wants what Apache's server-status says in the samples, in a row of the target
 // that has nothing else: busy workers while tunnels are open, and of the rest nothing.
 func checkBoard(t *testing.T, d *results.RunData) {

@@ -11,7 +11,7 @@ import (
 
 // leaves import no other package of this module.
 var leaves = []string{"scenarios", "results", "loadgen/schedule", "loadgen/wire", "internal/evloop",
-	"internal/certs"}
+	"internal/certs", "internal/netns"}
 
 // owners are the only places from which a library may be imported.
 var owners = map[string][]string{

@@ -111,10 +111,14 @@ func (s Strangers) SignalAll(sig syscall.Signal) (n int, err error) {
 	return len(live), err
 }
 
-// ProcessName is the name of a process's program, cut to 15 bytes by the kernel.
+// ProcessName is the name of a living process's program, cut to 15 bytes by the kernel.
+// Of one that has ended it is [os.ErrProcessDone].
 func ProcessName(pid int) (string, error) {
 	var r reader
 	s, err := r.stat(pid)
+	if gone(err) || err == nil && s.ended() {
+		return "", os.ErrProcessDone
+	}
 	return s.name, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -183,6 +184,9 @@ func (t *trial) signalledOutside(ctx context.Context, name string, at time.Time,
 	if err != nil {
 		return "", err
 	}
+	if name == "stop" || name == "kill" {
+		t.ended.Store(true)
+	}
 	kin := proc.Strangers(t.instance.Processes)
 	if name == "pause" || name == "resume" || name == "kill" {
 		n, err := kin.SignalAll(sig)
@@ -205,6 +209,34 @@ func (t *trial) signalledOutside(ctx context.Context, name string, at time.Time,
 	told := make(chan struct{})
 	close(told)
 	return text, t.nextHandshake(ctx, kin, before, at, told, d)
+}
+
+const (
+	lookOutsideEvery = 500 * time.Millisecond // for whether the processes still live
+	lastClosures     = 1200 * time.Millisecond
+)
+
+// watchOutside ends the steps when the processes of a target that runs already, of which
+// some are known, have ended by themselves.
+func (t *trial) watchOutside() {
+	w := t.watches
+	w.ending.Go(func() {
+		for sleepUntil(w.ctx, time.Now().Add(lookOutsideEvery)) {
+			pids, err := t.instance.Processes()
+			if err == nil && slices.ContainsFunc(pids, func(pid int) bool {
+				_, err := proc.ProcessName(pid)
+				return !errors.Is(err, os.ErrProcessDone)
+			}) {
+				continue
+			}
+			// The agents see the ends of their connections and report within a second;
+			// those closures belong to the record.
+			if !t.ended.Load() && sleepUntil(w.ctx, time.Now().Add(lastClosures)) {
+				w.fail(&targetError{t.target.Name, errors.Join(errors.New("its processes, which ran before, have ended"), err)})
+			}
+			return
+		}
+	})
 }
 
 // outerLeg names the sockets of a target that runs already which are this trial's, by

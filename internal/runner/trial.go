@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wsgauge/internal/proc"
@@ -28,6 +29,7 @@ type trial struct {
 	addrs    []netip.AddrPort // of the backends
 	instance *targets.Instance
 	local    bool                  // the target's addresses are this machine's
+	ended    atomic.Bool           // a step has ended the target's processes, which were not ours
 	files    *targets.Certificates // nil: nothing of the trial speaks TLS
 	trust    *loadgen.Trust        // of whoever connects; nil likewise
 	spec     proc.Spec             // how the target was started

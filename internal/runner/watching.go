@@ -18,6 +18,9 @@ func (t *trial) steps(ctx context.Context) error {
 	if t.child != nil {
 		t.watchTarget(t.child)
 	}
+	if t.instance.Processes != nil {
+		t.watchOutside()
+	}
 	for _, b := range t.backends {
 		t.watchBackend(b)
 	}
