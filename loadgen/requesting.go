@@ -56,7 +56,7 @@ const maxWaiting = 1 << 20
 func (r *running) startHTTP(p *HTTPPlan, start int64) error {
 	w := r.worker
 	s := &requesting{worker: w, step: r, plan: p, start: start, callers: map[*caller]struct{}{}}
-	q := wire.Request{Host: w.assignment.Host, Path: p.Path, Headers: p.Headers}
+	q := wire.Request{Host: w.assignment.Host, Path: p.Path, Headers: headers(w.assignment.Headers, p.Headers, "{conn}")}
 	if err := q.Check(); err != nil {
 		return fmt.Errorf("http: %w", err)
 	}

@@ -248,6 +248,8 @@ steps:
   - id: reload
     signal: graceful
   - send: {rate: 100/s, for: 1s, warmup: 100ms}
+  - id: pages
+    http: {rate: 40/s, for: 1s, warmup: 0s, path: /echo/}
   - close: {}
   - id: drained
     wait: {until: drained, limit: 10s}
@@ -268,6 +270,10 @@ expect: ["failures == 0"]
 		case "reload":
 			if g := s.Generations; g == nil || g.Old == 0 || g.New == 0 {
 				t.Errorf("reloaded: %+v, note %q", g, s.Note)
+			}
+		case "pages": // the headers of every request are theirs too
+			if h := s.HTTP; len(h.Status) != 1 || h.Status["200"] == 0 {
+				t.Errorf("http: %+v", h)
 			}
 		case "drained":
 			if strings.Contains(s.Note, "not drained") {
