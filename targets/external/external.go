@@ -161,8 +161,9 @@ func headers(asked map[string]string) (map[string]string, error) {
 		switch {
 		case !set:
 			wrong = append(wrong, fmt.Errorf("header %s: the environment has no variable %s; set it: `export %s=...`", name, variable, variable))
-		case strings.ContainsAny(value, "\r\n\x00"):
-			wrong = append(wrong, fmt.Errorf("header %s: the value of the variable %s has more than one line", name, variable))
+		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
+			// Whoever finds it later would quote it.
+			wrong = append(wrong, fmt.Errorf("header %s: the value of the variable %s holds a control character, such as the end of a line", name, variable))
 		}
 		out[name] = value
 	}

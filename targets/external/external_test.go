@@ -107,7 +107,7 @@ func TestHeaders(t *testing.T) {
 	}
 	t.Setenv("EXTERNAL_TEST_LINES", "a\r\nX-Evil: b")
 	_, err := New(scenarios.External{URL: "ws://127.0.0.1/", Headers: map[string]string{"A": "env:EXTERNAL_TEST_NONE", "B": "env:EXTERNAL_TEST_LINES"}}, nil).Find()
-	for _, want := range []string{"header A", "no variable EXTERNAL_TEST_NONE", "header B", "more than one line"} {
+	for _, want := range []string{"header A", "no variable EXTERNAL_TEST_NONE", "header B", "control character"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
