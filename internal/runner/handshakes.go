@@ -107,7 +107,12 @@ func (t *trial) reloaded(of kin, before []proc.Process, w *waiting, d *deed) err
 		d.handshake = &ns
 		return nil
 	}
-	d.note("no handshake was answered by what came after it, within %v", time.Since(w.at).Round(time.Second/10))
+	within := time.Since(w.at).Round(time.Second / 10)
+	if w.changed.IsZero() || w.first == 0 {
+		d.note("no handshake was answered within %v", within)
+	} else {
+		d.note("no handshake that began after the first new process was answered within %v", within)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,8 +42,11 @@ func (t *trial) signal(ctx context.Context, step, name string, d *deed) error {
 	if err != nil {
 		return fmt.Errorf("%s of target %s: %w", name, t.target.Name, err)
 	}
-	d.note("%s", text)
-	t.acted(at, "signal", step, name, text, d)
+	if len(d.notes) > 0 { // nothing went well after it
+		t.run.note(fmt.Sprintf("%s, step %s: %s", t.target.Name, step, strings.Join(d.notes, "; ")))
+	}
+	d.notes = append([]string{text}, d.notes...)
+	t.acted(at, "signal", step, name, strings.Join(d.notes, "; "), d)
 	return nil
 }
 
