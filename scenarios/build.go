@@ -43,6 +43,7 @@ func build(raw *rawScenario, m *mistakes) (*Scenario, *builder) {
 	for _, t := range raw.Expect {
 		b.expectation(s, t)
 	}
+	s.Claim = b.claim(s)
 	return s, b
 }
 

@@ -108,10 +108,12 @@ func kindOf(t reflect.Type, f field) string {
 		kind = "percentage"
 	case reflect.TypeFor[decimal]():
 		kind = "number"
-	case reflect.TypeFor[targetList](), reflect.TypeFor[stepList](), reflect.TypeFor[expectTexts]():
+	case reflect.TypeFor[targetList](), reflect.TypeFor[stepList](), reflect.TypeFor[expectTexts](), reflect.TypeFor[ruleList](), reflect.TypeFor[claimTexts]():
 		kind = "list"
 	case reflect.TypeFor[rawParams](), reflect.TypeFor[headers]():
 		kind = "names to values"
+	case reflect.TypeFor[eachParam]():
+		kind = "name to list"
 	case reflect.TypeFor[rawSize]():
 		kind = "size, or mapping, below"
 	case reflect.TypeFor[rawAgents](), reflect.TypeFor[rawNofile]():

@@ -12,7 +12,7 @@ import (
 // Whatever bytes come, Parse answers with a scenario that can be run or with
 // errors that point into the file, the same at every call, and never panics.
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"*.yaml", "testdata/*/*.yaml"} {
+	for _, pattern := range []string{"*.yaml", "claims/*.yaml", "testdata/*/*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			f.Fatal(files, err)

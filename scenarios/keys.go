@@ -34,6 +34,7 @@ type rawScenario struct {
 	Agents  rawAgents   `json:"agents,omitempty" default:"1" jsonschema:"The load generator: a number of processes, or their layout. --agents replaces the number."`
 	Steps   stepList    `json:"steps" jsonschema:"What is done to every target, one step after the other."`
 	Expect  expectTexts `json:"expect,omitempty" jsonschema:"What has to hold. When one does not, the exit code is 3."`
+	Claim   rawClaim    `json:"claim,omitempty" jsonschema:"What guides say of the proxy, and the rules by which the run's figures decide whether it is so."`
 
 	_ struct{} `later:"capacity|gate|soak|size"`
 }

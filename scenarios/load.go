@@ -31,8 +31,11 @@ type Options struct {
 	AllowDisruptive bool
 }
 
-//go:embed *.yaml
+//go:embed *.yaml claims/*.yaml
 var shipped embed.FS
+
+// claimDir begins the names of shipped claims: "claims/heartbeat".
+const claimDir = "claims/"
 
 // Info is a shipped scenario.
 type Info struct {
@@ -43,7 +46,7 @@ type Info struct {
 // Shipped lists the scenarios that come with wsgauge, by name.
 func Shipped() []Info {
 	var all []Info
-	for _, name := range shippedNames() {
+	for _, name := range namesIn("") {
 		info := Info{Name: name}
 		// A test reads every shipped file: an error here cannot be.
 		if src, err := shipped.ReadFile(name + ".yaml"); err == nil {
@@ -56,8 +59,26 @@ func Shipped() []Info {
 	return all
 }
 
-func shippedNames() []string {
-	files, err := fs.Glob(shipped, "*.yaml")
+// Claims lists the shipped claims: each by its id, with what it says in About.
+// Load("claims/ID") reads one.
+func Claims() []Info {
+	var all []Info
+	for _, name := range namesIn(claimDir) {
+		info := Info{Name: strings.TrimPrefix(name, claimDir)}
+		// A test reads every shipped file: an error here cannot be.
+		if s, err := Load(name, Options{}); err == nil && s.Claim != nil {
+			info.About = s.Claim.Says
+		}
+		all = append(all, info)
+	}
+	return all
+}
+
+// shippedNames are the names of what is shipped, those of claims after the others.
+func shippedNames() []string { return append(namesIn(""), namesIn(claimDir)...) }
+
+func namesIn(dir string) []string {
+	files, err := fs.Glob(shipped, dir+"*.yaml")
 	if err != nil {
 		return nil // the pattern is right
 	}

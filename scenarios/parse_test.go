@@ -153,7 +153,7 @@ func TestTags(t *testing.T) {
 // each visits the keys of all raw types.
 func each(t reflect.Type, seen map[reflect.Type]bool, visit func(owner reflect.Type, f field)) {
 	switch t {
-	case reflect.TypeFor[targetList](), reflect.TypeFor[stepList]():
+	case reflect.TypeFor[targetList](), reflect.TypeFor[stepList](), reflect.TypeFor[ruleList]():
 		t = t.Elem()
 	case reflect.TypeFor[branchList]():
 		t = reflect.TypeFor[rawStep]()
@@ -321,6 +321,32 @@ func TestShipped(t *testing.T) {
 		}
 		if s.Name != i.Name || i.About == "" || s.About != i.About {
 			t.Errorf("%+v is called %q and about %q", i, s.Name, s.About)
+		}
+	}
+}
+
+func TestClaims(t *testing.T) {
+	all := Claims()
+	if len(all) == 0 {
+		t.Fatal("no claim is shipped")
+	}
+	for _, i := range all {
+		s, err := Load("claims/"+i.Name, Options{})
+		switch {
+		case err != nil:
+			t.Error(err)
+		case s.Claim == nil || s.Claim.ID != i.Name || s.Name != i.Name || i.About == "" || i.About != s.Claim.Says:
+			t.Errorf("%+v is called %q and is claim %+v", i, s.Name, s.Claim)
+		}
+		for _, v := range s.Claim.Values {
+			if _, err := Load("claims/"+i.Name, Options{Set: map[string]string{s.Claim.Param: v}}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, i := range Shipped() {
+		if strings.Contains(i.Name, "/") {
+			t.Errorf("the claim %s is among the scenarios", i.Name)
 		}
 	}
 }

@@ -21,6 +21,7 @@ type Scenario struct {
 	// target which was not chosen are in neither.
 	Expect       []string
 	Expectations []Expectation
+	Claim        *Claim // nil: the file makes none
 	// Source is the file as read, Path where from ("quickstart" for a shipped one).
 	Source []byte
 	Path   string

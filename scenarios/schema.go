@@ -160,6 +160,10 @@ func (m *schemaMaker) value(t reflect.Type, f field) (*jsonschema.Schema, error)
 		if s, err = m.ref(reflect.TypeFor[rawStep]()); err == nil {
 			s = listOf(s, maxSteps)
 		}
+	case reflect.TypeFor[ruleList]():
+		if s, err = m.ref(reflect.TypeFor[rawRule]()); err == nil {
+			s = listOf(s, maxClaimRules)
+		}
 	default:
 		s, err = m.ref(t)
 	}
@@ -246,6 +250,11 @@ func leafSchema(t reflect.Type, f field) *jsonschema.Schema {
 		return listOf(leafSchema(reflect.TypeFor[count](), field{max: largestPID}), maxPIDs)
 	case reflect.TypeFor[expectTexts]():
 		return listOf(&jsonschema.Schema{Type: "string", Pattern: expectPattern, Examples: []any{"failures == 0", "event.load.response_time.p99 < 100ms"}}, maxExpects)
+	case reflect.TypeFor[eachParam]():
+		return &jsonschema.Schema{Type: "object", PropertyNames: &jsonschema.Schema{Pattern: paramName.String()}, MinProperties: new(1), MaxProperties: new(1),
+			AdditionalProperties: listOf(leafSchema(reflect.TypeFor[text](), field{}), maxClaimRuns)}
+	case reflect.TypeFor[claimTexts]():
+		return listOf(&jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(maxClaimExprBytes), Examples: []any{"event.load.response_time.p99 < 2 * direct.load.response_time.p99"}}, maxClaimTerms)
 	case reflect.TypeFor[sizeRange]():
 		return &jsonschema.Schema{Type: "array", Items: patterned(sizePattern), MinItems: new(2), MaxItems: new(2)}
 	case reflect.TypeFor[choices]():

@@ -55,7 +55,11 @@ func TestSchemaTakesGoodFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files = append(files, good...); len(files) < 4 {
+	claims, err := filepath.Glob("claims/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files = append(append(files, claims...), good...); len(files) < 4 {
 		t.Fatal(files)
 	}
 	for _, f := range files {
@@ -85,6 +89,8 @@ func TestSchemaRefuses(t *testing.T) {
 		minimal + "capacity: {}\n", minimal + "params: {Big: 1}\n", minimal + "params: {list: [1]}\n",
 		minimal + "backend: ruby\n", minimal + "backend: {external: x}\n", minimal + "backend: {external: \"ws://127.0.0.1:80/\", tls: true}\n", minimal + "backend: {listen: 127.0.0.1:80}\n", minimal + "agents: {number: 2}\n", minimal + "agents: 0\n",
 		minimal + "expect: failures == 0\n", minimal + "expect: [failures]\n", minimal + `expect: ["failures = 0"]` + "\n",
+		minimal + "claim: {}\n", minimal + "claim: {id: a, says: b, rules: [], otherwise: c}\n", minimal + "claim: {id: a, says: b, rules: [{verdict: maybe, when: [failures == 0], because: c}], otherwise: c}\n",
+		minimal + "claim: {id: a, says: b, rules: [{verdict: holds, because: c}], otherwise: c}\n", minimal + "params: {n: 1}\nclaim: {id: a, says: b, each: {n: 1}, rules: [{verdict: holds, when: [failures == 0], because: c}], otherwise: c}\n",
 		target("squid"), target("{name: x}"), target("{name: X, tunnel: {}}"), target("{tunnel: {}}"), target("{name: x, tunnel: {}, direct: {}}"),
 		target("nginx"), target("{name: x, nginx: {}, caddy: {}}"), target("{name: x, nginx: {config: a}}"), target("{name: x, haproxy: {listen: 127.0.0.1:80}}"), target("{name: x, caddy: {limits: 1}}"),
 		target("{name: x, command: {}}"), target("{name: x, command: {argv: []}}"), target("{name: x, command: {argv: [a], files: {a/b: c}}}"), target("{name: x, command: {argv: [a], graceful: {}}}"), target("{name: x, command: {argv: [a], restart: {signal: HUP, argv: [a]}}}"),
