@@ -5,7 +5,9 @@
 //	shift       how much later answers come than through another target
 //	calibration whether what was injected is what was measured
 //	aggregate   one figure over the trials of a target; targets side by side
+//	formula     references to figures, operators, values with units
 //	verdict     expectations judged, and the exit code
+//	claim       what guides claim, decided by rules; the table of claims
 //	table       the terminal's summary
 //	plot        charts and their data
 //	html        the page
@@ -20,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"wsgauge/report/claim"
 	"wsgauge/report/html"
 	"wsgauge/report/plot"
 	"wsgauge/report/verdict"
@@ -41,7 +44,7 @@ func Make(dir string) error {
 		return err
 	}
 	if len(d.Run.Verdicts) == 0 {
-		d.Run.Verdicts = verdict.Evaluate(d)
+		d.Run.Verdicts = append(verdict.Evaluate(d), claim.Verdicts(d)...)
 	}
 	charts, problems := plot.Charts(d)
 	if err := plot.WriteFiles(filepath.Join(dir, plotsDir), charts); err != nil {

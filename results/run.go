@@ -34,6 +34,8 @@ type Run struct {
 	// Params are the values that the scenario was run with, those of the command line
 	// included.
 	Params map[string]string `json:"params,omitempty"`
+	// Claim is what the run was to decide; nil: nothing besides Expect.
+	Claim *Claim `json:"claim,omitempty"`
 }
 
 // Tool is the wsgauge that made the run.
@@ -124,6 +126,10 @@ type Verdict struct {
 	Unit     string     `json:"unit"`
 	Interval [2]float64 `json:"interval"`
 	Why      string     `json:"why"`
+	// Claim is the word for a claim: "holds", "in_part", "does_not_hold" or
+	// "inconclusive". Verdict is pass for the first two, and fail for the third, which is
+	// no failure of the run.
+	Claim string `json:"claim,omitempty"`
 }
 
 // Event is one line of events.jsonl.

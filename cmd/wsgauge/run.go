@@ -17,6 +17,7 @@ import (
 
 	"wsgauge/internal/runner"
 	"wsgauge/report"
+	"wsgauge/report/claim"
 	"wsgauge/report/table"
 	"wsgauge/report/verdict"
 	"wsgauge/results"
@@ -223,7 +224,7 @@ func conclude(dir string) (*results.RunData, error) {
 	if err != nil {
 		return nil, err
 	}
-	data.Run.Verdicts = verdict.Evaluate(data)
+	data.Run.Verdicts = append(verdict.Evaluate(data), claim.Verdicts(data)...)
 	if err := results.WriteRun(dir, data.Run); err != nil {
 		return nil, err
 	}

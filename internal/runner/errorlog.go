@@ -52,6 +52,10 @@ func (t *trial) keepLog(lines []targets.LogLine, counted bool) {
 		if counted {
 			t.record.Log[cmp.Or(line.Code, "other")]++
 		}
-		t.event(results.Event{Kind: "log", Class: line.Code, Text: line.Text})
+		e := results.Event{Kind: "log", Class: line.Code, Text: line.Text}
+		if !counted {
+			results.MarkUncounted(&e)
+		}
+		t.event(e)
 	}
 }

@@ -196,7 +196,7 @@ func notes(b *strings.Builder, rows []aggregate.Row) {
 // verdicts writes a line a conclusion; targets of which the same is said share one.
 func verdicts(b *strings.Builder, list []results.Verdict) {
 	section(b, "Verdicts", aggregate.Alike(list), func(v results.Verdict) string {
-		s := fmt.Sprintf("%-7s %s", v.Verdict, v.Name)
+		s := fmt.Sprintf("%-7s %s", v.Word(), v.Name)
 		if v.Target != "" && !strings.HasPrefix(v.Name, v.Target+".") {
 			s += " (" + v.Target + ")"
 		}

@@ -118,15 +118,6 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
-func TestCompare(t *testing.T) {
-	for op, want := range map[string][3]bool{"==": {false, true, false}, "!=": {true, false, true}, "<": {true, false, false},
-		"<=": {true, true, false}, ">": {false, false, true}, ">=": {false, true, true}} {
-		if got := [3]bool{compare(1, op, 2), compare(2, op, 2), compare(3, op, 2)}; got != want {
-			t.Errorf("1, 2 and 3 %s 2 is %v, want %v", op, got, want)
-		}
-	}
-}
-
 func TestEvaluateTargets(t *testing.T) {
 	event, tunnel, direct := trial("event", 1, 0), trial("tunnel", 1, 0), trial("direct", 1, 0)
 	direct.Resources = map[string]*results.Resources{"target": nil}
