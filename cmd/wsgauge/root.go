@@ -27,6 +27,7 @@ everything, drives the load, and leaves records and a report.
 
   wsgauge run quickstart       compare a direct connection, the reference tunnel and Apache
   wsgauge scenarios            what is shipped
+  wsgauge claims               measure what guides claim
   wsgauge targets              what is installed here`,
 		Version:       versionText(),
 		Args:          args(cobra.NoArgs), // what is left over is no command
@@ -38,7 +39,7 @@ everything, drives the load, and leaves records and a report.
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(newRun(s), newCheck(s), newReport(s), newCalibrate(s), newScenarios(s), newTargets(s),
+	root.AddCommand(newRun(s), newCheck(s), newReport(s), newCalibrate(s), newClaims(s), newScenarios(s), newTargets(s),
 		newEcho(s), newTunnel(s), newAgent(), newGuard(s), newLaunch())
 	return root
 }

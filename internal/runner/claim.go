@@ -5,8 +5,8 @@ import (
 	"wsgauge/scenarios"
 )
 
-// claimRecord is a scenario's claim as run.json holds it; nil of none.
-func claimRecord(c *scenarios.Claim) *results.Claim {
+// ClaimRecord is a scenario's claim as run.json holds it; nil of none.
+func ClaimRecord(c *scenarios.Claim) *results.Claim {
 	if c == nil {
 		return nil
 	}

@@ -242,7 +242,7 @@ func (r *run) survey() error {
 	r.record.Params = s.Params
 	r.record.Seed, r.record.Agents, r.record.Blocks = s.Seed, r.spread.agents, s.Blocks
 	r.record.Expect = s.Expect
-	r.record.Claim = claimRecord(s.Claim)
+	r.record.Claim = ClaimRecord(s.Claim)
 	r.record.Order = order(s.Seed, s.Blocks, r.targets)
 	for _, t := range r.targets {
 		info := results.TargetInfo{Name: t.Name, Kind: t.Kind(), Version: t.version.Text,

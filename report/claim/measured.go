@@ -77,10 +77,19 @@ func figure(t aggregate.Target, o operand) (q quantum, unknown string) {
 		return q, err.Error()
 	}
 	if a.State != aggregate.Known {
-		return q, fmt.Sprintf("%s: %s", o.text, a.Why)
+		return q, fmt.Sprintf("%s: %s", o.text, firstOf(a.Why))
 	}
 	unit, factor := base(a.Unit)
 	return quantum{a.Value * factor, unit, a.Censored}, ""
+}
+
+// firstOf is the first of several reasons, which mostly say the same of each trial.
+func firstOf(reasons string) string {
+	first, _, more := strings.Cut(reasons, "; ")
+	if more {
+		first += ", and so in its other trials"
+	}
+	return first
 }
 
 // count counts the lines of a target's log that match, over the trials that ran to
