@@ -36,6 +36,8 @@ type quantum struct {
 	value float64
 	unit  string
 	bound bool
+	// instead is what tables have in place of a value that is not known: "invalid".
+	instead string
 }
 
 func (q quantum) high() float64 {
@@ -46,6 +48,9 @@ func (q quantum) high() float64 {
 }
 
 func (q quantum) String() string {
+	if q.instead != "" {
+		return q.instead
+	}
 	if q.bound {
 		return quantity.AtLeast(q.value, q.unit)
 	}
@@ -77,10 +82,11 @@ func figure(t aggregate.Target, o operand) (q quantum, unknown string) {
 		return q, err.Error()
 	}
 	if a.State != aggregate.Known {
+		q.instead = a.String()
 		return q, fmt.Sprintf("%s: %s", o.text, firstOf(a.Why))
 	}
 	unit, factor := base(a.Unit)
-	return quantum{a.Value * factor, unit, a.Censored}, ""
+	return quantum{value: a.Value * factor, unit: unit, bound: a.Censored}, ""
 }
 
 // firstOf is the first of several reasons, which mostly say the same of each trial.

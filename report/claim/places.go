@@ -32,7 +32,10 @@ func (m *measured) placeholder(text string) (string, error) {
 	}
 	first, unknown := m.of(a)
 	if rest == "" {
-		return orUnknown(first.String(), unknown), nil
+		if unknown != "" && first.instead == "" {
+			first.instead = quantity.NotMeasured
+		}
+		return first.String(), nil
 	}
 	op := rest[0]
 	right, tail := cutFigure(rest[1:])
