@@ -199,8 +199,10 @@ func (m *claimsRun) all(ctx context.Context) ([]claim.Row, error) {
 		m.done += claimTime(sc)
 		m.took += time.Since(begun)
 		if err != nil {
-			row.NotMeasured = err.Error()
 			errs = append(errs, fmt.Errorf("claim %s: %w", sc.Claim.ID, err))
+		}
+		if err != nil && row.Verdict == "" {
+			row.NotMeasured = err.Error()
 		} else {
 			fmt.Fprintf(m.s.out, "   %s: %s\n", claim.Say(row.Verdict), row.Why)
 		}
@@ -228,23 +230,29 @@ func (m *claimsRun) measure(ctx context.Context, sc *scenarios.Scenario) (claim.
 		values = []string{""}
 	}
 	var parts []claim.Part
+	var errs []error
 	for i, value := range values {
 		into, name := dir, ""
 		if value != "" {
-			into, name = filepath.Join(dir, fmt.Sprint(i+1)), c.Param+": "+value
+			into, name = filepath.Join(dir, fmt.Sprint(i+1)), c.Param+" "+value
 		}
 		one, err := loadClaim(c.ID, c.Param, value)
 		if err != nil {
 			return row, err
 		}
 		part, err := m.run(ctx, one, into, &row)
-		if err != nil {
+		switch {
+		case err != nil && (name == "" || ctx.Err() != nil):
 			return row, err
+		case err != nil: // the others are worth having
+			err = fmt.Errorf("%s: %w", name, err)
+			errs = append(errs, err)
+			part = claim.Finding{Verdict: claim.Inconclusive, Why: "It was not measured."}
 		}
 		parts = append(parts, claim.Part{Name: name, Finding: part})
 	}
 	row.Finding = claim.Combine(parts)
-	return row, nil
+	return row, errors.Join(errs...)
 }
 
 func (m *claimsRun) run(ctx context.Context, sc *scenarios.Scenario, dir string, row *claim.Row) (claim.Finding, error) {
@@ -337,7 +345,7 @@ func rowOf(c *scenarios.Claim, runs []*results.RunData) (claim.Row, error) {
 		}
 		name := ""
 		if c.Param != "" {
-			name = c.Param + ": " + data.Run.Params[c.Param]
+			name = c.Param + " " + data.Run.Params[c.Param]
 		}
 		parts = append(parts, claim.Part{Name: name, Finding: f})
 	}

@@ -31,6 +31,14 @@ func Say(verdict string) string {
 	return results.Verdict{Claim: verdict}.Word()
 }
 
+// say is the verdict as a clause has it after "it".
+func say(verdict string) string {
+	if verdict == Inconclusive {
+		return "is inconclusive"
+	}
+	return Say(verdict)
+}
+
 // Finding is what a run came to.
 type Finding struct {
 	Verdict string
@@ -142,7 +150,7 @@ func Verdicts(d *results.RunData) []results.Verdict {
 
 // Part is one of several runs that a claim takes.
 type Part struct {
-	Name string // what it differs by: "backend: node"
+	Name string // what it differs by: "backend node"
 	Finding
 }
 
@@ -169,7 +177,7 @@ func Combine(parts []Part) Finding {
 			t.Shown = p.Name + ": " + t.Shown
 			f.Terms = append(f.Terms, t)
 		}
-		why = append(why, fmt.Sprintf("%s %s: %s", p.Name, Say(p.Verdict), p.Why))
+		why = append(why, fmt.Sprintf("With %s it %s: %s", p.Name, say(p.Verdict), p.Why))
 	}
 	f.Why = strings.Join(why, " ")
 	return f

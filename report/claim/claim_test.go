@@ -25,6 +25,29 @@ func made(t *testing.T, figures ...string) *results.RunData {
 	return d
 }
 
+// What a target writes while it starts and stops is not counted, nor what it wrote in a
+// trial that does not count.
+func TestLines(t *testing.T) {
+	d := made(t, "event.line = AH1", "event.line = AH2")
+	start := results.Event{Block: 1, Target: "event", Kind: "log", Text: "AH3"}
+	results.MarkUncounted(&start)
+	d.Events = append(d.Events, start, results.Event{Block: 1, Target: "event", Kind: "note", Text: "AH4"}, results.Event{Block: 1, Target: "tunnel", Kind: "log", Text: "AH5"},
+		results.Event{Block: 2, Target: "event", Kind: "log", Text: "AH6"})
+	d.Trials = append(d.Trials, results.Trial{Block: 2, Target: "event", Error: "the agent died"})
+	m := measure(d)
+	e, err := m.parse(`event.lines("AH") == 2`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.judge(e); got.State != True {
+		t.Errorf("%+v", got)
+	}
+	d.Trials = d.Trials[3:]
+	if got := measure(d).judge(e); got.State != Unknown || !strings.Contains(got.Shown, "the agent died") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestExpressions(t *testing.T) {
 	d := made(t, "event.load.response_time.p50 = 3ms", "tunnel.load.response_time.p50 = 2ms", "direct.load.response_time.p50 = 1ms",
 		"event.load.failures.upgrade_stall = 2", "event.failures.upgrade_stall = 2", "event.resources.target.cpu_seconds = 1500ms",
@@ -118,7 +141,7 @@ func rules(otherwise string, list ...string) *results.Claim {
 
 func TestEvaluate(t *testing.T) {
 	c := rules("p50 is {event.response_time.p50}",
-		"holds; event.failures == 0; event.response_time.p50 < 2 * direct.response_time.p50; {event.response_time.p50 / direct.response_time.p50} as slow",
+		"holds; event.response_time.p50 < 2 * direct.response_time.p50; event.failures == 0; {event.response_time.p50 / direct.response_time.p50} as slow",
 		"in_part; event.failures > 0; event.failures < 5; {event.failures} failures, {event.response_time.p50 - direct.response_time.p50}\n  more, {tunnel.ping.p50}",
 		"does_not_hold; event.failures >= 5; {event.failures}")
 	for _, x := range []struct {
@@ -133,7 +156,7 @@ func TestEvaluate(t *testing.T) {
 		// What is false decides, whatever else is unknown.
 		{[]string{"event.failures.corrupt = 12345"}, DoesNotHold, 3, "12,345"},
 		{[]string{"event.response_time.p50 = 3ms"}, Inconclusive, 0, "It might be that it holds, but that cannot be told: direct.response_time.p50: it was not measured."},
-		{[]string{"event.invalid = the clock stepped"}, Inconclusive, 0, "event.failures: the clock stepped"},
+		{[]string{"event.invalid = the clock stepped"}, Inconclusive, 0, "event.response_time.p50: the clock stepped; event.failures: the clock stepped"},
 		{[]string{"event.skipped = there is no Apache"}, Inconclusive, 0, "event was skipped: there is no Apache"},
 	} {
 		f, err := Evaluate(c, made(t, x.figures...))

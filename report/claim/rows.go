@@ -141,7 +141,7 @@ func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // escape keeps a text from being taken for marks of Markdown.
 func escape(text string) string {
-	return strings.NewReplacer("<", "&lt;", "*", `\*`, "_", `\_`).Replace(text)
+	return strings.NewReplacer("<", "&lt;", "*", `\*`).Replace(text)
 }
 
 // cell is a text that a table's cell bears.
