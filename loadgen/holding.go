@@ -74,8 +74,7 @@ func (h *holding) Expire(now int64) {
 	for sent := 0; len(h.conns) > 0 && h.nextBeat() <= min(now, h.end) && sent < messagesATurn; sent++ {
 		at := h.nextBeat()
 		if c := h.conns[h.beat%int64(len(h.conns))]; c.state == open {
-			h.pinged(c, at)
-			h.worker.ping(c, at)
+			h.ping(c, at)
 		}
 		h.beat++
 	}
@@ -91,6 +90,48 @@ func (h *holding) Expire(now int64) {
 	default:
 		h.over = true
 		h.step.check()
+	}
+}
+
+// ping sends the ping of c that was due at a time, unless too much waits for the socket
+// already: a peer that never reads would have one heartbeat after the other wait with it.
+func (h *holding) ping(c *conn, intended int64) {
+	rec := &h.step.rec
+	rec.Counts.PingsDue++
+	if c.queue != nil && c.queue.pending() > maxQueued {
+		add(&rec.Counts.PingsNotSent, "queue_full", 1)
+		return
+	}
+	rec.Counts.PingsSent++
+	rec.Record(PingLag, evloop.Now()-intended)
+	h.pinged(c, intended)
+	h.worker.ping(c, intended)
+}
+
+// overdue counts the pings whose time came within the step, and whose turn did not.
+func (h *holding) overdue() {
+	n := int64(len(h.conns))
+	if n == 0 || h.byBackend() {
+		return
+	}
+	late := int64(0)
+	for i, c := range h.conns {
+		if c.state != open {
+			continue
+		}
+		// The beats of connection i are i, i+n, i+2n …; beat i is due at first.
+		place := int64(i)
+		first := h.start + int64(h.plan.PingEvery) - int64(h.plan.PingEvery)*(n-1-place)/n
+		if h.end < first {
+			continue
+		}
+		due := (h.end-first)/int64(h.plan.PingEvery) + 1
+		had := (h.beat - place + n - 1) / n
+		late += max(due-had, 0)
+	}
+	if late > 0 {
+		h.step.rec.Counts.PingsDue += late
+		add(&h.step.rec.Counts.PingsNotSent, "no_turn", late)
 	}
 }
 
@@ -172,6 +213,7 @@ func (h *holding) done() bool {
 		return false
 	}
 	h.worker.loop.Disarm(&h.timer)
+	h.overdue()
 	for _, c := range h.conns {
 		c.pingAt = 0
 	}

@@ -205,6 +205,12 @@ type Counts struct {
 	HTTPSent     int64            `json:"http_sent,omitempty"`
 	HTTPAnswered int64            `json:"http_answered,omitempty"`
 	HTTPStatus   map[string]int64 `json:"http_status,omitempty"`
+	// Heartbeats of ours: pings that were due on a connection which was open when their
+	// turn came, or would have; sent, answered, and not sent by cause: `queue_full`, `no_turn`.
+	PingsDue      int64            `json:"pings_due,omitempty"`
+	PingsSent     int64            `json:"pings_sent,omitempty"`
+	PingsAnswered int64            `json:"pings_answered,omitempty"`
+	PingsNotSent  map[string]int64 `json:"pings_not_sent,omitempty"`
 	// OnTime counts first attempts within 1% of the window of their intended time.
 	OnTime int64 `json:"on_time"`
 }

@@ -24,6 +24,7 @@ const (
 	TLS // from the TCP connection to the end of the handshake
 	Upgrade
 	Ping
+	PingLag // first attempt to send a ping of ours, from when it was due: the generator's own lateness
 	Jitter
 	IdleBeforeClose
 	HTTPResponseTime // of the requests of http steps, from when they were due
@@ -40,7 +41,7 @@ func Metrics() []Metric {
 }
 
 var metricNames = [metricCount]string{"response_time", "service_time", "send_lag", "write_blocked",
-	"receive_lag", "dial_lag", "dial", "tls", "upgrade", "ping", "jitter", "idle_before_close", "http_response_time"}
+	"receive_lag", "dial_lag", "dial", "tls", "upgrade", "ping", "ping_lag", "jitter", "idle_before_close", "http_response_time"}
 
 // String returns the metric's name in records.
 func (m Metric) String() string { return metricNames[m] }
@@ -196,6 +197,10 @@ func (c *Counts) Merge(o *Counts) {
 	c.BytesSent += o.BytesSent
 	c.BytesReceived += o.BytesReceived
 	c.OnTime += o.OnTime
+	c.PingsDue += o.PingsDue
+	c.PingsSent += o.PingsSent
+	c.PingsAnswered += o.PingsAnswered
+	addAll(&c.PingsNotSent, o.PingsNotSent)
 	addAll(&c.NotSent, o.NotSent)
 	addAll(&c.Failures, o.Failures)
 	addAll(&c.Closures, o.Closures)
@@ -208,7 +213,7 @@ func (c *Counts) Merge(o *Counts) {
 // Clone returns a copy that shares no map.
 func (c Counts) Clone() Counts {
 	c.NotSent, c.Failures, c.Closures, c.TLS = maps.Clone(c.NotSent), maps.Clone(c.Failures), maps.Clone(c.Closures), maps.Clone(c.TLS)
-	c.HTTPStatus = maps.Clone(c.HTTPStatus)
+	c.HTTPStatus, c.PingsNotSent = maps.Clone(c.HTTPStatus), maps.Clone(c.PingsNotSent)
 	return c
 }
 

@@ -77,8 +77,15 @@ func (r *rig) next() Message {
 // do runs a step and returns what happened in it.
 func (r *rig) do(p StepPlan) *Recorder {
 	r.t.Helper()
+	return r.doAt(p, 20*time.Millisecond)
+}
+
+// doAt is do with a start that lies so far ahead; behind, it is what a worker sees that
+// had no turn for so long.
+func (r *rig) doAt(p StepPlan, ahead time.Duration) *Recorder {
+	r.t.Helper()
 	r.serial++
-	p.Serial, p.StartAt = r.serial, time.Now().Add(20*time.Millisecond).UnixNano()
+	p.Serial, p.StartAt = r.serial, time.Now().Add(ahead).UnixNano()
 	for _, c := range r.commands {
 		c <- Command{Step: &p}
 	}

@@ -255,6 +255,7 @@ func (c *conn) pong(payload []byte) {
 	sent := int64(binary.LittleEndian.Uint64(payload))
 	if now := c.worker.now; sent > 0 && sent <= now {
 		c.rec().Record(Ping, now-sent)
+		c.rec().Counts.PingsAnswered++
 		if c.pingAt == sent {
 			c.pingDone()
 		}
@@ -268,12 +269,8 @@ func (c *conn) pingDone() {
 	}
 }
 
-// ping sends a ping, unless too much waits for the socket already: a peer that never
-// reads would have one heartbeat after the other wait with it.
+// ping sends a ping, which says when it was due.
 func (w *worker) ping(c *conn, intended int64) {
-	if c.queue != nil && c.queue.pending() > maxQueued {
-		return
-	}
 	var payload [8]byte
 	binary.LittleEndian.PutUint64(payload[:], uint64(intended))
 	w.frame = wire.AppendFrame(w.frame[:0], wire.Ping, true, w.mask(), payload[:])

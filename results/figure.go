@@ -35,7 +35,7 @@ func LookFigure(name string) (FigureInfo, error) {
 			return info, fmt.Errorf("figure %q: no class stands after the dot", name)
 		}
 		return info, nil
-	case "connections", "messages":
+	case "connections", "messages", "pings":
 		return countInfo(info, head, rest)
 	case "took", "next_handshake", "handshake_gap":
 		info.Unit, info.Count, info.Group = "ns", false, "actions"
@@ -66,7 +66,7 @@ func LookFigure(name string) (FigureInfo, error) {
 		}
 		return quantileInfo(info, rest, group)
 	}
-	return info, fmt.Errorf("there is no figure %q; figures begin with failures, closures, log, connections, messages, http, resources, took, next_handshake, handshake_gap, generations or %s",
+	return info, fmt.Errorf("there is no figure %q; figures begin with failures, closures, log, connections, messages, pings, http, resources, took, next_handshake, handshake_gap, generations or %s",
 		name, strings.Join(Metrics(), ", "))
 }
 
@@ -114,7 +114,7 @@ func resourceInfo(info FigureInfo, rest string) (FigureInfo, error) {
 // Metrics are the names of the histograms, in the order of reports.
 func Metrics() []string {
 	return []string{"response_time", "service_time", "send_lag", "write_blocked", "receive_lag", "dial_lag",
-		"dial", "tls", "upgrade", "ping", "jitter", "idle_before_close"}
+		"dial", "tls", "upgrade", "ping", "ping_lag", "jitter", "idle_before_close"}
 }
 
 // Metric returns the summary of a histogram by its name, nil when there is none.
@@ -148,6 +148,8 @@ func metricField(f *Figures, name string) (q *Quantiles, known bool) {
 		return f.Upgrade, true
 	case "ping":
 		return f.Ping, true
+	case "ping_lag":
+		return f.PingLag, true
 	case "jitter":
 		return f.Jitter, true
 	case "idle_before_close":
@@ -156,11 +158,12 @@ func metricField(f *Figures, name string) (q *Quantiles, known bool) {
 	return nil, false
 }
 
-// countField looks up connections.*, messages.* and http.* without their
+// countField looks up connections.*, messages.*, pings.* and http.* without their
 // response time.
 func countField(f *Figures, name string) (float64, bool) {
 	c, m, h := &f.Connections, &f.Messages, &f.HTTP
-	for prefix, counts := range map[string]map[string]int64{"http.status.": h.Status, "messages.not_sent.": m.NotSentCauses} {
+	for prefix, counts := range map[string]map[string]int64{"http.status.": h.Status, "messages.not_sent.": m.NotSentCauses,
+		"pings.not_sent.": f.Pings.NotSentCauses} {
 		if class, ok := strings.CutPrefix(name, prefix); ok && class != "" {
 			return float64(counts[class]), true
 		}
@@ -197,6 +200,14 @@ func countField(f *Figures, name string) (float64, bool) {
 		n = m.BytesSent
 	case "messages.bytes_received":
 		n = m.BytesReceived
+	case "pings.due":
+		n = f.Pings.Due
+	case "pings.sent":
+		n = f.Pings.Sent
+	case "pings.answered":
+		n = f.Pings.Answered
+	case "pings.not_sent":
+		n = f.Pings.NotSent
 	case "http.sent":
 		n = h.Sent
 	case "http.answered":
@@ -232,7 +243,7 @@ func (f *Figures) figure(name string, resources map[string]*Resources) (v float6
 		return classes(f.Failures, rest, more), true
 	case "closures":
 		return classes(f.Closures, rest, more), true
-	case "connections", "messages":
+	case "connections", "messages", "pings":
 		return countField(f, name)
 	case "http":
 		if sub, isTime := strings.CutPrefix(rest, "response_time."); isTime {

@@ -32,6 +32,7 @@ type Figures struct {
 	Connections Connections      `json:"connections"`
 	Messages    Messages         `json:"messages"`
 	HTTP        HTTP             `json:"http"`
+	Pings       Pings            `json:"pings,omitzero"`
 	Failures    map[string]int64 `json:"failures"` // by class
 	Closures    map[string]int64 `json:"closures"` // by class
 
@@ -45,6 +46,7 @@ type Figures struct {
 	TLS             *Quantiles `json:"tls_ns,omitempty"`
 	Upgrade         *Quantiles `json:"upgrade_ns,omitempty"`
 	Ping            *Quantiles `json:"ping_ns,omitempty"`
+	PingLag         *Quantiles `json:"ping_lag_ns,omitempty"`
 	Jitter          *Quantiles `json:"jitter_ns,omitempty"` // of pushed messages: arrivals apart − due times apart
 	IdleBeforeClose *Quantiles `json:"idle_before_close_ns,omitempty"`
 }
@@ -124,6 +126,18 @@ func (m *Messages) Through() int64 { return m.Answered + m.Delivered }
 
 // LoopClosed is the loop of a step whose sends follow answers.
 const LoopClosed = "closed"
+
+// Pings counts the heartbeats that clients send in `hold` steps: those that were due on a
+// connection which was open when their turn came, or would have. What of them was not
+// sent is counted by cause: `queue_full` (the connection took no more), `no_turn` (the
+// generator was late). An endpoint need only answer the latest (RFC 6455 section 5.5.3).
+type Pings struct {
+	Due           int64            `json:"due"`
+	Sent          int64            `json:"sent"`
+	Answered      int64            `json:"answered"`
+	NotSent       int64            `json:"not_sent"`
+	NotSentCauses map[string]int64 `json:"not_sent_causes,omitempty"`
+}
 
 // HTTP counts the plain requests of `http` steps.
 type HTTP struct {

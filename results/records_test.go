@@ -23,7 +23,7 @@ func TestTrialKeys(t *testing.T) {
 			HTTP:     HTTP{Sent: 2, Answered: 2, Status: map[string]int64{"200": 2}, ResponseTime: q()},
 			Failures: map[string]int64{"upgrade_stall": 0}, Closures: map[string]int64{"closed_by_us": 300},
 			ResponseTime: q(), ServiceTime: q(), SendLag: q(), WriteBlocked: q(), ReceiveLag: q(), DialLag: q(), Dial: q(), TLS: q(),
-			Upgrade: q(), Ping: q(), IdleBeforeClose: q()},
+			Upgrade: q(), Ping: q(), PingLag: q(), Pings: Pings{Due: 9, Sent: 7, Answered: 7, NotSent: 2, NotSentCauses: map[string]int64{"no_turn": 2}}, IdleBeforeClose: q()},
 		Invalid:   []Invalid{{Reason: "send lag", Step: "load", Figures: []string{"latency"}}},
 		Resources: map[string]*Resources{"target": {CPUSeconds: new(1.5), CPUUsPerMessage: new(46.0)}},
 		Log:       map[string]int64{"AH00484": 1},

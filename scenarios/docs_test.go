@@ -43,7 +43,7 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%s has no table of the keys of %s (put <!-- keys of %s --> and <!-- end --> where it belongs)", docs, name, name)
 		}
 	}
-	for _, name := range slices.Concat(metrics, groups, connectionFigures, quantiles, []string{"http.sent", "http.answered"},
+	for _, name := range slices.Concat(metrics, groups, connectionFigures, pingFigures, quantiles, []string{"http.sent", "http.answered"},
 		slices.Sorted(maps.Keys(messageFigures)), slices.Sorted(maps.Keys(resourceFigures))) {
 		last := name[strings.LastIndex(name, ".")+1:]
 		if name == "p99.9" {

@@ -223,12 +223,13 @@ func parseFigureValue(text, unit string) (float64, *flaw) {
 // there.
 var (
 	metrics = []string{"response_time", "service_time", "send_lag", "write_blocked", "receive_lag", "dial_lag",
-		"dial", "tls", "upgrade", "ping", "jitter", "idle_before_close"}
+		"dial", "tls", "upgrade", "ping", "ping_lag", "jitter", "idle_before_close"}
 	quantiles = []string{"count", "mean", "p50", "p90", "p99", "p99.9", "max"}
 	groups    = []string{"target", "backend", "agents", "controller"}
 
 	connectionFigures = []string{"attempted", "opened", "peak"}
 	httpFigures       = []string{"sent", "answered", "status.503", "response_time.p99"}
+	pingFigures       = []string{"due", "sent", "answered", "not_sent", "not_sent.queue_full", "not_sent.no_turn"}
 	messageFigures    = map[string]string{"scheduled": "", "sent": "", "answered": "", "received": "", "delivered": "", "unanswered": "",
 		"not_sent": "", "not_sent.ended": "", "not_sent.queue_full": "", "not_sent.no_turn": "", "on_time": "", "corrupt": "", "per_second": "/s", "bytes_sent": "B", "bytes_received": "B"}
 	// What a signal, backend or wait step did, and only a step has.
@@ -255,7 +256,7 @@ var (
 func isFigure(name string) bool {
 	head, _, _ := strings.Cut(name, ".")
 	switch head {
-	case "failures", "closures", "log", "http", "connections", "messages", "resources", "took", "next_handshake", "handshake_gap", "generations":
+	case "failures", "closures", "log", "http", "connections", "messages", "pings", "resources", "took", "next_handshake", "handshake_gap", "generations":
 	default:
 		if !slices.Contains(metrics, head) {
 			return false
@@ -294,6 +295,8 @@ func figureUnit(name string) (unit string, err *flaw) {
 		return unit, nil
 	case "connections":
 		return pickFigure(head, rest, connectionFigures, nil)
+	case "pings":
+		return pickFigure(head, rest, pingFigures, nil)
 	case "messages":
 		return pickFigure(head, rest, slices.Sorted(maps.Keys(messageFigures)), messageFigures)
 	case "resources":
@@ -345,6 +348,9 @@ func figureNames() []string {
 	names := []string{"failures", "closures", "log"}
 	for _, c := range connectionFigures {
 		names = append(names, "connections."+c)
+	}
+	for _, c := range pingFigures {
+		names = append(names, "pings."+c)
 	}
 	for _, c := range slices.Sorted(maps.Keys(messageFigures)) {
 		names = append(names, "messages."+c)

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,5 +125,52 @@ expect: ["slow.load.response_time.p50 > %v"]
 				t.Errorf("messages %+v", m)
 			}
 		})
+	}
+}
+
+// A generator that stood still was late with its heartbeats, and their round trips are
+// invalid, not slow. All of them are counted.
+func TestHeartbeatsOfStoppedAgentAreInvalid(t *testing.T) {
+	r := start(t, `
+name: heartbeat
+about: An agent that stands still during a hold.
+targets: [direct]
+blocks: 1
+steps:
+  - connect: {connections: 20, rate: 500/s}
+  - id: idle
+    hold: {for: 3s, ping: {every: 100ms}}
+`)
+	agent := r.child(" agent ", 20*time.Second)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		p, err := os.ReadFile(filepath.Join(r.dir, "intervals.hlog"))
+		if err == nil && strings.Contains(string(p), "direct.idle.ping,") {
+			break // a second of the hold is over
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no heartbeat was answered:\n%s", r.output.String())
+		}
+	}
+	if err := syscall.Kill(agent, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond)
+	if err := syscall.Kill(agent, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	r.exit(time.Minute)
+	trial := r.records().Trials[0]
+	if trial.Error != "" {
+		t.Fatal(trial.Error)
+	}
+	if n := trial.Pings; n.Due != 600 || n.Sent+n.NotSent != n.Due || n.Answered != n.Sent {
+		t.Errorf("pings %+v, want 600 due", n)
+	}
+	late := false
+	for _, i := range trial.Invalid {
+		late = late || i.Step == "idle" && strings.HasPrefix(i.Reason, "ping lag") && slices.Equal(i.Figures, []string{"ping"})
+	}
+	if _, spoiled := trial.Spoiled("idle", "ping.p50"); !spoiled || !late {
+		t.Errorf("invalid %+v; ping %s, ping lag %s", trial.Invalid, p99(trial.Ping), p99(trial.PingLag))
 	}
 }

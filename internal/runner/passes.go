@@ -35,6 +35,7 @@ func (t *trial) merged() (steps []results.Step) {
 		}
 		step.SendLag = p.known(loadgen.SendLag, step.SendLag, step.ResponseTime)
 		step.ReceiveLag = p.known(loadgen.ReceiveLag, step.ReceiveLag, step.ResponseTime)
+		step.PingLag = p.known(loadgen.PingLag, step.PingLag, step.Ping)
 		steps = append(steps, step)
 	}
 	return steps

@@ -57,6 +57,8 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 		Failures: maps.Clone(c.Failures),
 		Closures: maps.Clone(c.Closures),
 	}
+	f.Pings = results.Pings{Due: c.PingsDue, Sent: c.PingsSent, Answered: c.PingsAnswered, NotSent: c.PingsDue - c.PingsSent,
+		NotSentCauses: maps.Clone(c.PingsNotSent)}
 	for cause, n := range c.NotSent {
 		f.Messages.NotSent += n
 		if f.Messages.NotSentCauses == nil {
@@ -71,7 +73,7 @@ func figures(r *loadgen.Recorder, peak int, window time.Duration) results.Figure
 		loadgen.ResponseTime: &f.ResponseTime, loadgen.ServiceTime: &f.ServiceTime,
 		loadgen.SendLag: &f.SendLag, loadgen.WriteBlocked: &f.WriteBlocked, loadgen.ReceiveLag: &f.ReceiveLag,
 		loadgen.DialLag: &f.DialLag, loadgen.Dial: &f.Dial, loadgen.TLS: &f.TLS, loadgen.Upgrade: &f.Upgrade,
-		loadgen.Ping: &f.Ping, loadgen.Jitter: &f.Jitter, loadgen.IdleBeforeClose: &f.IdleBeforeClose,
+		loadgen.Ping: &f.Ping, loadgen.PingLag: &f.PingLag, loadgen.Jitter: &f.Jitter, loadgen.IdleBeforeClose: &f.IdleBeforeClose,
 		loadgen.HTTPResponseTime: &f.HTTP.ResponseTime,
 	} {
 		if h := r.Histogram(metric); h != nil {

@@ -25,6 +25,7 @@ func judge(failed string, steps []results.Step, c circumstances) []results.Inval
 		s := &steps[i]
 		out = append(out, judgeStep(s)...)
 		out = append(out, judgeOpening(s)...)
+		out = append(out, judgeHeartbeat(s)...)
 		took, whose, bound := c.others[s.ID].machine, "the machine's time", othersShare
 		if beside := c.others[s.ID].beside; took <= bound {
 			took, whose, bound = beside, "the time of the CPUs of agents or backend", besideShare
@@ -79,6 +80,22 @@ func judgeOpening(s *results.Step) []results.Invalid {
 	}
 	return []results.Invalid{{Step: s.ID, Reason: fmt.Sprintf("dial lag %s %v exceeds %v: the generator was late at opening connections",
 		name, micro(late), micro(bound)), Figures: []string{"dial", "tls", "upgrade"}}}
+}
+
+// judgeHeartbeat judges how late the clients' pings were sent, whose round trip begins
+// when they were due.
+func judgeHeartbeat(s *results.Step) (out []results.Invalid) {
+	ping := func(reason string, args ...any) {
+		out = append(out, results.Invalid{Step: s.ID, Reason: fmt.Sprintf(reason, args...), Figures: []string{"ping"}})
+	}
+	name, late, round, ok := lagAndResponse(s.PingLag, s.Ping)
+	if bound := max(float64(sendLagFloor), lagShare*round); ok && late > bound {
+		ping("ping lag %s %v exceeds %v: the generator was late with its heartbeats", name, micro(late), micro(bound))
+	}
+	if n := s.Pings.NotSentCauses["no_turn"]; n > 0 {
+		ping("%d of %d pings never came to their turn: the generator was late", n, s.Pings.Due)
+	}
+	return out
 }
 
 func judgeStep(s *results.Step) []results.Invalid {

@@ -80,6 +80,18 @@ func TestJudge(t *testing.T) {
 			m := &t.Steps[0].Messages
 			m.Sent, m.OnTime, m.NotSent, m.NotSentCauses = 5_000, 5_000, 5_000, map[string]int64{"ended": 5_000}
 		}, nil},
+		"late with heartbeats": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].Figures = results.Figures{Ping: quantiles(479 * time.Millisecond), PingLag: quantiles(478 * time.Millisecond)}
+		}, []string{"ping"}},
+		"punctual with heartbeats": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].Figures = results.Figures{Ping: quantiles(479 * time.Millisecond), PingLag: quantiles(90 * time.Microsecond)}
+		}, nil},
+		"a heartbeat that got no turn": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].Figures = results.Figures{Pings: results.Pings{Due: 5, Sent: 4, NotSent: 1, NotSentCauses: map[string]int64{"no_turn": 1}}}
+		}, []string{"ping"}},
+		"a heartbeat that its connection did not take": {func(t *results.Trial, _ *circumstances) {
+			t.Steps[0].Figures = results.Figures{Pings: results.Pings{Due: 5, Sent: 4, NotSent: 1, NotSentCauses: map[string]int64{"queue_full": 1}}}
+		}, nil},
 		"clock step":     {func(_ *results.Trial, c *circumstances) { c.clockDrift = -time.Second }, []string{"all"}},
 		"stolen":         {func(_ *results.Trial, c *circumstances) { c.stolen = 0.2 }, []string{"all"}},
 		"other programs": {func(_ *results.Trial, c *circumstances) { c.others = map[string]othersTook{"load": {machine: 0.3}} }, []string{"response_time", "service_time"}},
