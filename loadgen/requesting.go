@@ -28,6 +28,7 @@ type requesting struct {
 	window   int64 // clock time at which the window begins
 	finish   int64 // … and ends
 	late     int64 // clock time from which what has had no turn is not sent
+	last     int64 // clock time of the last turn; 0: there was none
 	timer    evloop.Timer
 
 	waiting  []request // due, and no connection was free; the oldest first
@@ -148,6 +149,7 @@ func (s *requesting) take(now int64) {
 	case len(s.waiting) >= maxWaiting:
 		s.failed(s.next, "http_no_connection")
 	default:
+		s.last = now
 		s.waiting = append(s.waiting, request{due: s.next})
 	}
 }
@@ -184,7 +186,8 @@ func (s *requesting) serve(now int64) {
 
 // drain waits for answers until there is nothing to wait for or the time is up.
 func (s *requesting) drain(now int64) {
-	if limit := s.finish + int64(s.plan.Drain); s.step.outstanding > 0 && now < limit {
+	// As for messages: what a late generator begins after the window has as long.
+	if limit := max(s.finish, s.last) + int64(s.plan.Drain); s.step.outstanding > 0 && now < limit {
 		s.draining = true
 		s.worker.loop.Arm(&s.timer, limit)
 		return

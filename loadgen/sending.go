@@ -27,6 +27,7 @@ type sending struct {
 	finish int64 // … and ends
 	late   int64 // clock time from which what has had no turn is not sent
 	slack  int64 // 1% of the window: what counts as on time
+	last   int64 // clock time of the last first attempt; 0: none was made
 	timer  evloop.Timer
 	idle   []*conn  // closed loop: not begun
 	turns  []uint32 // closed loop: messages sent, by own number / stride
@@ -237,7 +238,8 @@ func (s *sending) Expire(now int64) {
 
 // drain waits for answers until there is nothing to wait for or the time is up.
 func (s *sending) drain(now int64) {
-	limit := s.finish + int64(s.plan.Drain)
+	// What a late generator sends after the window has as long for its answer as the rest.
+	limit := max(s.finish, s.last) + int64(s.plan.Drain)
 	if s.waiting() && now < limit {
 		s.worker.loop.Arm(&s.timer, limit)
 		s.drained = false
@@ -323,6 +325,7 @@ func (s *sending) send(now int64) {
 // attempt makes the first attempt to send a message.
 func (s *sending) attempt(c *conn, intended, now int64, size int) {
 	w := s.worker
+	s.last = now
 	m := w.slab.message()
 	*m = message{intended: intended, attempt: now, wall: evloop.ToWall(intended), size: int32(size), seq: c.seq,
 		counted: intended >= s.window}
