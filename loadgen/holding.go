@@ -166,7 +166,7 @@ func (h *holding) expireBackend(now int64) {
 	if h.ordered < len(h.conns) && now < h.end {
 		n := len(h.conns)
 		for _, c := range h.conns[h.ordered:min(h.ordered+messagesATurn, n)] {
-			if c.state == open {
+			if c.state == open && c.ask == nil {
 				every := int64(h.plan.PingEvery)
 				first := h.start + every - every*int64(n-1-h.ordered)/int64(n)
 				w.ask(c, order.Order{Ping: &order.Ping{Every: every, In: max(first-now, 0)}})
@@ -182,12 +182,12 @@ func (h *holding) expireBackend(now int64) {
 	}
 	if h.stopping < 0 {
 		h.stopping = 0
-		for _, c := range h.conns {
+		h.step.each(func(c *conn) {
 			if c.state == open && c.ask != nil {
 				h.stopping++
 				w.unask(c)
 			}
-		}
+		})
 		if h.stopping > 0 {
 			w.loop.Arm(&h.timer, now+stopWait)
 			return
@@ -195,6 +195,14 @@ func (h *holding) expireBackend(now int64) {
 	}
 	h.over = true
 	h.step.check()
+}
+
+// opened is told of a connection that has come back while the step runs: the backend
+// knows nothing of it, and is told anew. A period later its pings begin.
+func (h *holding) opened(c *conn) {
+	if every := int64(h.plan.PingEvery); every > 0 && h.byBackend() && h.stopping < 0 && evloop.Now() < h.end {
+		h.worker.ask(c, order.Order{Ping: &order.Ping{Every: every, In: every}})
+	}
 }
 
 // stopped is told of an answer to a stop.

@@ -54,8 +54,11 @@ func (c *conn) begun() {
 		c.group.step.closing.late(c)
 		return
 	}
-	if s := c.group.step.sending; s != nil {
-		s.opened(c)
+	switch s := c.group.step; {
+	case s.sending != nil:
+		s.sending.opened(c)
+	case s.holding != nil:
+		s.holding.opened(c)
 	}
 }
 

@@ -267,3 +267,22 @@ func TestPingsOfTheBackend(t *testing.T) {
 		t.Error("the pings went on")
 	}
 }
+
+// Connections that come back in a hold get their pings again, those too that were away
+// when it began, and the pings end with it.
+func TestPingsOfTheBackendAfterComingBack(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, 1, 1, echoServer(t))
+	r.do(StepPlan{ID: "connect", Group: "main", Connect: &ConnectPlan{Count: 10, Rate: 2000, Timeout: time.Second, Lifetime: 300 * time.Millisecond}})
+	got := r.do(StepPlan{ID: "hold", Group: "main", Hold: &HoldPlan{For: 1500 * time.Millisecond, PingEvery: 50 * time.Millisecond, PingFrom: "backend"}})
+	// Of each connection's first life some five pings come, and as many of each other.
+	if h := got.Histogram(Ping); h == nil || h.TotalCount() < 100 || got.Counts.Attempted < 20 {
+		t.Errorf("%d round trips, %+v", h.TotalCount(), got.Counts)
+	}
+	if len(got.Counts.Failures) != 0 || got.Counts.Corrupt != 0 {
+		t.Errorf("%+v", got.Counts)
+	}
+	if got := r.do(StepPlan{ID: "hold", Group: "main", Hold: &HoldPlan{For: 200 * time.Millisecond}}); got.Histogram(Ping) != nil {
+		t.Error("the pings went on")
+	}
+}
