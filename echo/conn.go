@@ -28,9 +28,9 @@ type conn struct {
 	parting bool  // FIN is sent; what still comes is thrown away
 	sent    int   // how much of pending the kernel has taken
 
-	kept    []byte // the beginning of a head or frame that is not whole yet
-	pending []byte // answers that the kernel did not take; nothing is read meanwhile
-	timer   evloop.Timer
+	kept    []byte       // the beginning of a head or frame that is not whole yet
+	pending []byte       // answers that the kernel did not take; nothing is read meanwhile
+	timer   evloop.Timer // of one phase at a time: TLS handshake, half a head, parting
 }
 
 // Ready goes on with whatever the connection waits for.
@@ -74,6 +74,8 @@ func (c *conn) receive() {
 	out, rest, after := w.codec.consume(&c.session, room[:have+n])
 	w.codec.client, c.reading = nil, false
 	c.keep(rest)
+	c.boundHead(len(rest) > 0)
+
 	c.send(out, after)
 }
 
@@ -172,13 +174,27 @@ func (c *conn) want(e evloop.Events) {
 	}
 }
 
+// boundHead bounds the time from a request head's first byte to its last; half tells that
+// one has begun. Between requests a connection may rest as long as it likes: proxies keep
+// some for later.
+func (c *conn) boundHead(half bool) {
+	if half = half && !c.session.upgraded; half == c.timer.Armed() {
+		return
+	}
+	if !half {
+		c.worker.loop.Disarm(&c.timer)
+		return
+	}
+	c.worker.loop.Arm(&c.timer, evloop.Now()+int64(c.worker.server.headTime))
+}
+
 func (c *conn) bound() {
 	if !c.timer.Armed() {
 		c.worker.loop.Arm(&c.timer, evloop.Now()+int64(partingLimit))
 	}
 }
 
-// Expire ends a parting that took too long.
+// Expire ends a handshake, a head or a parting that took too long.
 func (c *conn) Expire(int64) { c.end() }
 
 // end closes the connection and gives back all it held. Nothing may be done with

@@ -17,7 +17,8 @@
 //     it): 400.
 //   - Any other GET or HEAD: 200 with a short text, and the connection stays open
 //     for the next request. Other methods: 405. A request with a body: 400.
-//   - A request head over 8 KiB: 431. No head holds more than that.
+//   - A request head over 8 KiB: 431. No head holds more than that. One that is not
+//     whole 10 s after its first byte ends its connection.
 //   - Text and binary messages: the same frames, unmasked, with the same
 //     fragmentation. A frame of at most 4 KiB is echoed when it is whole; a
 //     larger one as it arrives, its own length in its header from the start.
@@ -34,7 +35,8 @@
 //   - FIN without a Close: what was received is answered, and the connection
 //     closed.
 //
-// It sends nothing unasked: no pings, no compression, no idle limit.
+// It sends nothing unasked: no pings, no compression, no idle limit. A connection
+// may rest between requests for as long as it likes.
 //
 // # What can be ordered
 //

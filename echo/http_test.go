@@ -285,3 +285,48 @@ func TestSilentClient(t *testing.T) {
 		t.Errorf("the server said %#x unasked", b)
 	}
 }
+
+// Half a head does not hold a connection for ever, wherever it stands; a whole one, and
+// what comes behind it, has no limit.
+func TestHalfAHeadIsBounded(t *testing.T) {
+	const limit = 150 * time.Millisecond
+	s := serve(t, Options{HeadTimeout: limit})
+	const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	for name, before := range map[string]string{"first": "", "behind another": get} {
+		p := dial(t, s)
+		p.send([]byte(before + "GET / HT"))
+		begun := time.Now()
+		time.Sleep(limit / 2)
+		p.send([]byte("TP/1.1\r\n")) // does not begin it anew
+		answer, err := io.ReadAll(p)
+		if err != nil || (len(answer) > 0) != (before != "") {
+			t.Errorf("%s: %q, %v", name, answer, err)
+		}
+		if took := time.Since(begun); took < limit-10*time.Millisecond || took > 10*limit {
+			t.Errorf("%s: ended after %v, want %v", name, took, limit)
+		}
+	}
+	resting, upgraded, half := dial(t, s), open(t, s), dial(t, s)
+	half.send([]byte("GET / HT"))
+	half.send([]byte(get[len("GET / HT"):]))
+	readGreeting(t, half)
+	upgraded.send(text("half of it")[:5]) // a frame has no limit
+	time.Sleep(2 * limit)
+	for _, p := range []*peer{resting, half} {
+		p.send([]byte(get))
+		readGreeting(t, p)
+	}
+	settle(t, "connections", 3, s.Connections)
+}
+
+func readGreeting(t *testing.T, p *peer) {
+	t.Helper()
+	r, err := http.ReadResponse(p.Reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if body, err := io.ReadAll(r.Body); err != nil || string(body) != greeting {
+		t.Fatalf("%q, %v", body, err)
+	}
+}

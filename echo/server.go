@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"wsgauge/internal/evloop"
 )
@@ -16,8 +17,9 @@ import (
 const DefaultMaxMessage = 16<<20 + 64<<10
 
 const (
-	defaultBacklog = 4096 // the kernel lowers it to net.core.somaxconn
-	maxLoops       = 1024
+	defaultBacklog     = 4096 // the kernel lowers it to net.core.somaxconn
+	defaultHeadTimeout = 10 * time.Second
+	maxLoops           = 1024
 )
 
 // realtimePriority is below that of the generator's workers.
@@ -36,6 +38,9 @@ type Options struct {
 	// Backlog bounds the connections that wait to be accepted; 0 is 4096. The
 	// kernel lowers it to net.core.somaxconn.
 	Backlog int
+	// HeadTimeout bounds the time from the first byte of a request head to its last,
+	// after which the connection is closed; 0 is 10 s.
+	HeadTimeout time.Duration
 	// TLS, when not nil, makes it a wss server; see [tlsconn.ServerConfig].
 	TLS *tls.Config
 	// Realtime is the share of a CPU up to which each loop's thread goes before all
@@ -54,6 +59,7 @@ type Server struct {
 	addr     netip.AddrPort
 	workers  []*worker
 	refused  func(error)
+	headTime time.Duration
 	open     atomic.Int64
 	crossing atomic.Int64 // bytes of broadcasts on their way to other loops
 
@@ -72,7 +78,7 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("echo: cannot listen: %w", err)
 	}
-	s := &Server{addr: bound, refused: o.Refused, tls: o.TLS}
+	s := &Server{addr: bound, refused: o.Refused, tls: o.TLS, headTime: o.HeadTimeout}
 	for range o.Loops {
 		loop, err := evloop.New()
 		if err != nil {
@@ -106,8 +112,13 @@ func (o *Options) complete() error {
 		return fmt.Errorf("echo: %d event loops; give 0 for one, or up to %d", o.Loops, maxLoops)
 	case o.Realtime < 0 || o.Realtime > 1:
 		return fmt.Errorf("echo: real-time priority up to a share of %g; give 0 for none, or up to 1", o.Realtime)
+	case o.HeadTimeout < 0:
+		return fmt.Errorf("echo: a head timeout of %v; give 0 for %v or a positive one", o.HeadTimeout, defaultHeadTimeout)
 	case o.Backlog < 0:
 		return fmt.Errorf("echo: a backlog of %d; give 0 for %d or a positive one", o.Backlog, defaultBacklog)
+	}
+	if o.HeadTimeout == 0 {
+		o.HeadTimeout = defaultHeadTimeout
 	}
 	if o.MaxMessage == 0 {
 		o.MaxMessage = DefaultMaxMessage

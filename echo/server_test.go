@@ -256,6 +256,7 @@ func TestListenErrors(t *testing.T) {
 		"negative bound":   {Addr: loopback, MaxMessage: -1},
 		"negative loops":   {Addr: loopback, Loops: -1},
 		"too many loops":   {Addr: loopback, Loops: 1 << 20},
+		"negative limit":   {Addr: loopback, HeadTimeout: -1},
 		"negative backlog": {Addr: loopback, Backlog: -1},
 	} {
 		if _, err := Listen(o); err == nil {
