@@ -164,3 +164,29 @@ func TestMakeAgain(t *testing.T) {
 		t.Errorf("no run: %v", err)
 	}
 }
+
+// What idle and pushing steps measure has tables of its own, where there is something.
+func TestMakeOfHolds(t *testing.T) {
+	const headings = "<h3>Heartbeats</h3>|<h3>Jitter</h3>|<h3>Idle before close</h3>"
+	q := func(ms float64) *results.Quantiles {
+		return &results.Quantiles{Count: 3000, P50: new(ms * 1e6), P90: new(ms * 2e6), P99: new(ms * 3e6), Max: ms * 4e6}
+	}
+	p := page(t, synthetic.Options{Blocks: 1, Targets: 2, Messages: 300, Trial: func(t *results.Trial) {
+		hold := &t.Steps[2]
+		hold.ID, hold.Closures = "idle", map[string]int64{"closed_by_peer_1000": 7}
+		hold.Ping, hold.PingLag, hold.IdleBeforeClose = q(1), q(0.01), q(60_000)
+		hold.Pings = results.Pings{Due: 3210, Sent: 3209, Answered: 3000, NotSent: 210, NotSentCauses: map[string]int64{"queue_full": 210}}
+		t.Ping, t.PingLag, t.IdleBeforeClose, t.Pings, t.Jitter = hold.Ping, hold.PingLag, hold.IdleBeforeClose, hold.Pings, q(2)
+	}})
+	has(t, p, "<h3>Heartbeats</h3>", "ping lag p99", ">tunnel<", ">3210<", ">3209<", ">3000<", ">1 ms<", ">3 ms<", ">30 µs<",
+		"<h3>Jitter</h3>", ">tunnel<", ">3000<", ">2 ms<", ">6 ms<", ">8 ms<", "<h3>Idle before close</h3>", ">tunnel<", ">1 min<", ">4 min<",
+		"By step", "ping p99", "closures", ">idle<", ">direct<", ">3 ms<", ">0<", ">7<", ">idle<", ">tunnel<")
+	alone(t, p)
+	p = page(t, synthetic.Options{Blocks: 1, Targets: 2, Messages: 300})
+	for _, heading := range strings.Split(headings, "|") {
+		if strings.Contains(p, heading) {
+			t.Errorf("%s of nothing", heading)
+		}
+	}
+	has(t, p, "By step", ">3<", ">direct<") // a hold in which nothing happened
+}

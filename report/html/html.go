@@ -4,6 +4,7 @@
 //	html.go      the page's data, in the order in which it is read
 //	answer.go    the sentences at its top
 //	tables.go    comparison, steps, failures
+//	distributions.go  heartbeats, jitter, idle time before a close
 //	environment.go  what was run, where and how
 //	page.tmpl, style.css
 package html
@@ -42,6 +43,9 @@ type page struct {
 	Clocks     grid
 	Sockets    grid
 	Openings   grid
+	Heartbeats grid
+	Jitter     grid
+	Idle       grid
 	Steps      grid
 	Trials     int
 	Charts     []chart
@@ -71,7 +75,8 @@ func Write(w io.Writer, d *results.RunData, charts []plot.Chart, problems []stri
 		Style: template.CSS(style), Run: d.Run, Unfinished: aggregate.Unfinished(d), Answer: answer(rows), Workloads: aggregate.Workloads(d),
 		Verdicts: aggregate.Alike(d.Run.Verdicts), Doubts: aggregate.Doubts(d), Skipped: d.Run.Skipped,
 		Problems: append(append([]string{}, d.Problems...), problems...), Setting: aggregate.Circumstances(d.Run),
-		Clients: clients(rows), Costs: costs(rows), Clocks: clocks(rows), Openings: openings(rows), Sockets: sockets(rows, d.Samples), Steps: steps(rows), Trials: len(d.Trials), Failures: failures(rows), LogLines: logLines(d),
+		Clients: clients(rows), Costs: costs(rows), Clocks: clocks(rows), Openings: openings(rows), Sockets: sockets(rows, d.Samples), Steps: steps(rows),
+		Heartbeats: heartbeats(rows), Jitter: distribution(rows, "jitter"), Idle: distribution(rows, "idle_before_close"), Trials: len(d.Trials), Failures: failures(rows), LogLines: logLines(d),
 		Targets: targets(d), Facts: facts(d), Command: command(d.Run.Command), Scenario: string(d.Scenario),
 	}
 	for _, c := range charts {

@@ -172,17 +172,18 @@ func sockets(rows []aggregate.Row, samples []results.Sample) grid {
 // maxSteps bounds the table of steps.
 const maxSteps = 40
 
-// steps shows the steps in which something was opened, sent or went wrong.
+// steps shows the steps in which something was opened, sent, held or went wrong.
 func steps(rows []aggregate.Row) grid {
-	g := grid{Head: heads(2, "step", "target", "opened", "messages", "p50", "p99", "failures", "note")}
+	g := grid{Head: heads(2, "step", "target", "opened", "messages", "p50", "p99", "ping p99", "failures", "closures", "note")}
 	var ids []string
-	notes := map[[2]string]string{}
+	notes, held := map[[2]string]string{}, map[[2]string]bool{}
 	for _, r := range rows {
 		for _, t := range r.Trials {
 			for _, s := range t.Steps {
 				if !slices.Contains(ids, s.ID) && len(ids) < maxSteps {
 					ids = append(ids, s.ID)
 				}
+				held[[2]string{s.ID, r.Name}] = held[[2]string{s.ID, r.Name}] || s.Step == "hold"
 				if s.Note != "" {
 					notes[[2]string{s.ID, r.Name}] = s.Note
 				}
@@ -191,7 +192,8 @@ func steps(rows []aggregate.Row) grid {
 	}
 	for _, id := range ids {
 		for _, r := range rows {
-			if row := stepRow(id, r, notes[[2]string{id, r.Name}]); row != nil {
+			of := [2]string{id, r.Name}
+			if row := stepRow(id, r, held[of], notes[of]); row != nil {
 				g.Rows = append(g.Rows, row)
 			}
 		}
@@ -199,16 +201,17 @@ func steps(rows []aggregate.Row) grid {
 	return g
 }
 
-// stepRow is nil for a step in which nothing happened that the table shows.
-func stepRow(id string, r aggregate.Row, note string) []cell {
+// stepRow is nil for a step in which nothing happened that the table shows; in a hold it
+// is much that nothing has.
+func stepRow(id string, r aggregate.Row, held bool, note string) []cell {
 	row := []cell{name(id), name(r.Name)}
-	something := note != ""
-	for _, figureName := range []string{"connections.opened", "messages.per_second", "response_time.p50", "response_time.p99", "failures"} {
+	something := held || note != ""
+	for _, figureName := range []string{"connections.opened", "messages.per_second", "response_time.p50", "response_time.p99", "ping.p99", "failures", "closures"} {
 		a, err := aggregate.Over(r.Trials, id, figureName)
-		if err != nil || a.State == aggregate.Known && a.Value == 0 && figureName != "failures" {
+		if err != nil || a.State == aggregate.Known && a.Value == 0 && figureName != "failures" && figureName != "closures" {
 			a = aggregate.Aggregate{State: aggregate.NotMeasured}
 		}
-		something = something || a.State == aggregate.Known && a.Value > 0
+		something = something || a.State == aggregate.Known && a.Value > 0 && figureName != "closures"
 		switch {
 		case a.State == aggregate.NotMeasured || a.State == aggregate.NoTrial:
 			row = append(row, cell{})
