@@ -121,6 +121,19 @@ func (r *Recorder) bound(m Metric, clamped, censored int64) {
 	}
 }
 
+// TakeOpenings takes what became of attempts to open connections: their number, what they
+// agreed on, how long they took, and all failures, some of which may be theirs.
+func (r *Recorder) TakeOpenings() *Recorder {
+	c := &r.Counts
+	o := &Recorder{Counts: Counts{Attempted: c.Attempted, Opened: c.Opened, TLS: c.TLS, Failures: c.Failures}}
+	c.Attempted, c.Opened, c.TLS, c.Failures = 0, 0, nil, nil
+	for _, m := range []Metric{DialLag, Dial, TLS, Upgrade} {
+		o.tallies[m], o.clamped[m], o.censored[m] = r.tallies[m], r.clamped[m], r.censored[m]
+		r.tallies[m], r.clamped[m], r.censored[m] = nil, 0, 0
+	}
+	return o
+}
+
 // Reset empties the recorder and lets its memory go.
 func (r *Recorder) Reset() { *r = Recorder{} }
 

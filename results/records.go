@@ -7,7 +7,9 @@ package results
 // Format names the layout of a run directory.
 const Format = "wsgauge/run/1"
 
-// Trial is one line of trials.jsonl: one pass of all steps over one target.
+// Trial is one line of trials.jsonl: one pass of all steps over one target. It merges its
+// steps; its closures are besides those of the closing after the last of them, which ends
+// whatever is open. What opens or fails until then is the last step's.
 type Trial struct {
 	Block   int       `json:"block"`
 	Target  string    `json:"target"`

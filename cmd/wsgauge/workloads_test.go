@@ -119,6 +119,22 @@ steps:
 				t.Errorf("%+v %v", s.Connections, s.Closures)
 			}
 		}},
+		// Clients come back while the broadcast is prepared and while the trial is closed.
+		{"broadcast and churn", `
+targets: [direct]
+agents: 2
+steps:
+  - connect: {connections: 100, lifetime: 30ms}
+  - id: load
+    send: {pattern: broadcast, rate: 20/s, for: 200ms, warmup: 0s, drain: 1s}
+`, func(t *testing.T, trial *results.Trial, step func(string) *results.Step) {
+			if c := step("load").Connections; c.Opened < 300 || trial.Connections.Attempted != trial.Connections.Opened {
+				t.Errorf("%+v, the trial %+v", c, trial.Connections)
+			}
+			if trial.Closures["closed_by_us"] != trial.Connections.Opened {
+				t.Errorf("%d opened, closures %v", trial.Connections.Opened, trial.Closures)
+			}
+		}},
 		{"vanish", `
 targets: [tunnel]
 steps:
@@ -145,6 +161,7 @@ steps:
 				t.Fatalf("%d trials", len(data.Trials))
 			}
 			trial := &data.Trials[0]
+			sumOfSteps(t, trial)
 			c.check(t, trial, func(id string) *results.Step {
 				for i := range trial.Steps {
 					if trial.Steps[i].ID == id {
@@ -155,5 +172,32 @@ steps:
 				return nil
 			})
 		})
+	}
+}
+
+// sumOfSteps wants the trial to be what its steps are together. Only of the ends of tunnels
+// it has more: those at its own end.
+func sumOfSteps(t *testing.T, trial *results.Trial) {
+	t.Helper()
+	type openings struct{ attempted, opened, dialLag, dial, upgrade, failures int64 }
+	of := func(f *results.Figures) (o openings) {
+		for q, n := range map[*results.Quantiles]*int64{f.DialLag: &o.dialLag, f.Dial: &o.dial, f.Upgrade: &o.upgrade} {
+			if q != nil {
+				*n = q.Count
+			}
+		}
+		for _, n := range f.Failures {
+			o.failures += n
+		}
+		o.attempted, o.opened = f.Connections.Attempted, f.Connections.Opened
+		return o
+	}
+	var sum openings
+	for i := range trial.Steps {
+		o := of(&trial.Steps[i].Figures)
+		sum = openings{sum.attempted + o.attempted, sum.opened + o.opened, sum.dialLag + o.dialLag, sum.dial + o.dial, sum.upgrade + o.upgrade, sum.failures + o.failures}
+	}
+	if got := of(&trial.Figures); got != sum {
+		t.Errorf("the trial has %+v, its steps together %+v", got, sum)
 	}
 }

@@ -120,6 +120,7 @@ func (t *trial) done(g *gathering, y *tally, readings *edge) error {
 	t.mu.Unlock()
 	step.Resources = t.sampler.ofStep(&step, y, readings, shared)
 	t.mu.Lock()
+	t.besides.recorded(y, len(t.record.Steps))
 	t.record.Steps = append(t.record.Steps, step)
 	t.passed(step, &y.sum)
 	t.mu.Unlock()
@@ -131,8 +132,13 @@ func (t *trial) done(g *gathering, y *tally, readings *edge) error {
 func (t *trial) add(y *tally) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sum.Merge(&y.sum)
-	t.peak = max(t.peak, y.peak)
+	if y.kind == "" {
+		t.sum.Merge(t.besides.keep(y))
+	} else {
+		t.besides.add(y)
+		t.sum.Merge(&y.sum)
+		t.peak = max(t.peak, y.peak)
+	}
 	for _, l := range t.live {
 		if l.tally == y {
 			l.failures = 0 // they are in the sum now

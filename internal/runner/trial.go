@@ -46,6 +46,7 @@ type trial struct {
 	helpers  []*proc.Child // commands that were run beside the target
 	log      *targets.Tail
 	sum      loadgen.Recorder
+	besides  besides
 	passes   []*passes // by step, in their order
 	windows  []span    // in which messages were sent
 	peak     int
@@ -92,6 +93,7 @@ func (r *run) runTrial(ctx context.Context, number, block int, target *chosen) e
 
 // finish turns what was gathered into the trial's record.
 func (t *trial) finish(clock clockCheck) {
+	t.sum.Merge(t.besides.settle(t.record.Steps))
 	slices.SortStableFunc(t.record.Steps, func(a, b results.Step) int { return cmp.Compare(a.StartedS, b.StartedS) })
 	t.record.EndedS = time.Since(t.run.start).Seconds()
 	t.record.Figures = figures(&t.sum, t.peak, covered(t.windows))
