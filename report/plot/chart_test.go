@@ -256,3 +256,39 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Errorf("%s differs (go test -update writes it anew):\n%s", path, got)
 	}
 }
+
+// A mark stands for the lines of all targets, so there is none where their steps begin at
+// other times.
+func TestMarks(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*results.Trial)
+		marked bool
+	}{
+		"alike":               {func(*results.Trial) {}, true},
+		"almost alike":        {func(t *results.Trial) { t.Steps[1].StartedS += 0.1 }, true}, // of 6 s
+		"later":               {func(t *results.Trial) { t.Steps[1].StartedS += 0.2 }, false},
+		"one step less":       {func(t *results.Trial) { t.Steps = t.Steps[:3] }, false},
+		"another step":        {func(t *results.Trial) { t.Steps[2].ID = "other" }, false},
+		"in another order":    {func(t *results.Trial) { t.Steps[0], t.Steps[1] = t.Steps[1], t.Steps[0] }, true},
+		"in a trial not used": {func(t *results.Trial) { t.Steps[1].StartedS, t.Error = 9, "died" }, true},
+	} {
+		charts, _ := Charts(open(t, synthetic.Options{Blocks: 2, Targets: 3, Messages: 9000, Trial: func(trial *results.Trial) {
+			if trial.Target == "event" && trial.Block == 1 {
+				c.change(trial)
+			}
+		}}))
+		for _, chart := range charts {
+			if !strings.HasSuffix(chart.Name, "-time") {
+				continue
+			}
+			for _, p := range chart.Panels {
+				if got := len(p.Marks) == 4; got != c.marked || !c.marked && len(p.Marks) > 0 {
+					t.Errorf("%s: %s has the marks %v", name, chart.Name, p.Marks)
+				}
+			}
+			if strings.Contains(chart.Caption, "Dotted lines") != c.marked || strings.Contains(chart.Caption, "none is marked") == c.marked {
+				t.Errorf("%s: %s says %q", name, chart.Name, chart.Caption)
+			}
+		}
+	}
+}

@@ -191,33 +191,13 @@ func latencyOverTime(s *source) Chart {
 		// Below 2000 messages a second no p99 of a second can be stated.
 		second, tail = slowest, "the slowest"
 	}
-	p50.Marks = s.marks()
-	second.Marks = p50.Marks
+	marks, about := s.marks(metric + ".p99")
+	p50.Marks, second.Marks = marks, marks
 	c.Panels = []Panel{p50, second}
 	c.Table = c.Table.bounded()
-	c.Caption = "Response time of each second, by the time of the answer, in the first valid trial of each target. Dotted lines: where a step begins."
+	c.Caption = "Response time of each second, by the time of the answer, in the first valid trial of each target." + about
 	c.Alt = fmt.Sprintf("Two panels of lines over time on a logarithmic axis: p50 and %s of each second. %s", tail, sentences(second.Lines, "ns", "in the last second, "+tail))
 	return c
-}
-
-// marks are the starts of the steps, in the example of the first target that has one.
-func (s *source) marks() []Mark {
-	for _, t := range s.targets {
-		trial := example(t, "failures")
-		if trial == nil || len(trial.Steps) == 0 {
-			continue
-		}
-		var list []Mark
-		for _, step := range trial.Steps {
-			text := step.Step
-			if strings.ContainsFunc(step.ID, func(r rune) bool { return r >= 'a' && r <= 'z' }) && step.ID != step.Step {
-				text = step.ID
-			}
-			list = append(list, Mark{step.StartedS, text})
-		}
-		return list
-	}
-	return nil
 }
 
 func value(v *float64) float64 {
