@@ -264,8 +264,13 @@ func TestMarks(t *testing.T) {
 		change func(*results.Trial)
 		marked bool
 	}{
-		"alike":               {func(*results.Trial) {}, true},
-		"almost alike":        {func(t *results.Trial) { t.Steps[1].StartedS += 0.1 }, true}, // of 6 s
+		"alike":        {func(*results.Trial) {}, true},
+		"almost alike": {func(t *results.Trial) { t.Steps[1].StartedS += 0.08 }, true}, // of 5 s
+		"started slowly": {func(t *results.Trial) {
+			for i := range t.Steps {
+				t.Steps[i].StartedS += 3
+			}
+		}, true},
 		"later":               {func(t *results.Trial) { t.Steps[1].StartedS += 0.2 }, false},
 		"one step less":       {func(t *results.Trial) { t.Steps = t.Steps[:3] }, false},
 		"another step":        {func(t *results.Trial) { t.Steps[2].ID = "other" }, false},

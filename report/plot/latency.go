@@ -159,7 +159,7 @@ func percentileRow(name string, hists []*hdrhistogram.Histogram) []string {
 // latencyOverTime shows one trial of each target, second by second.
 func latencyOverTime(s *source) Chart {
 	c := Chart{Name: "latency-time", Title: "Latency over time", Table: Table{Head: []string{"target", "block", "time", "p50", "p99", "max", "messages"}}}
-	x := Axis{Label: "time since the trial began", Unit: "s"}
+	x := Axis{Label: "time since the first step began", Unit: "s"}
 	p50 := Panel{Title: "p50 of each second", X: x, Y: Axis{Unit: "ns", Log: true}}
 	p99 := Panel{Title: "p99 of each second", X: x, Y: p50.Y}
 	slowest := Panel{Title: "slowest of each second", X: x, Y: p50.Y}
@@ -171,7 +171,7 @@ func latencyOverTime(s *source) Chart {
 				if h == nil {
 					continue
 				}
-				at := i.Start.Sub(s.run.StartedAt).Seconds() - trial.StartedS + i.Seconds/2
+				at := i.Start.Sub(s.run.StartedAt).Seconds() - origin(trial) + i.Seconds/2
 				q := results.Summarise(h, 0, 0)
 				if q == nil {
 					continue

@@ -22,7 +22,7 @@ func (s *source) marks(figure string) (list []Mark, about string) {
 	for _, t := range s.targets {
 		if trial := example(t, figure); trial != nil && len(trial.Steps) > 0 {
 			trials = append(trials, trial)
-			axis = max(axis, trial.EndedS-trial.StartedS)
+			axis = max(axis, trial.EndedS-origin(trial))
 		}
 	}
 	if len(trials) == 0 {
@@ -45,7 +45,7 @@ func (s *source) marks(figure string) (list []Mark, about string) {
 		if strings.ContainsFunc(step.ID, func(r rune) bool { return r >= 'a' && r <= 'z' }) && step.ID != step.Step {
 			text = step.ID
 		}
-		list = append(list, Mark{step.StartedS, text})
+		list = append(list, Mark{first[pass{step.ID, step.Iteration}], text})
 	}
 	slices.SortStableFunc(list, func(a, b Mark) int { return cmp.Compare(a.X, b.X) })
 	return list, " Dotted lines: where a step begins."
@@ -53,11 +53,27 @@ func (s *source) marks(figure string) (list []Mark, about string) {
 
 const unmarked = " Steps begin at other times for one target than for another, so that none is marked."
 
-// starts are when the passes of a trial's steps began, in seconds after its start.
-func starts(t *results.Trial) map[pass]float64 {
-	out := map[pass]float64{}
+// origin is when the first step of a trial began, in seconds after the run's start: until
+// then the target was started, which takes one longer than another.
+func origin(t *results.Trial) float64 { return t.StartedS + firstStart(t) }
+
+// firstStart is the same after the trial's start.
+func firstStart(t *results.Trial) float64 {
+	if len(t.Steps) == 0 {
+		return 0
+	}
+	first := math.Inf(1)
 	for _, s := range t.Steps {
-		out[pass{s.ID, s.Iteration}] = s.StartedS
+		first = min(first, s.StartedS)
+	}
+	return first
+}
+
+// starts are when the passes of a trial's steps began, in seconds after the first.
+func starts(t *results.Trial) map[pass]float64 {
+	out, from := map[pass]float64{}, firstStart(t)
+	for _, s := range t.Steps {
+		out[pass{s.ID, s.Iteration}] = s.StartedS - from
 	}
 	return out
 }

@@ -17,7 +17,7 @@ func cpuOverTime(s *source) Chart {
 		Caption: "CPU time of all processes of the target, user and system, in per cent of one CPU, " + fromFirstTrial + ". Without processes (direct) there is no line."}
 	marks, about := s.marks("resources.target.cpu_seconds")
 	c.Caption += about
-	p := Panel{X: Axis{Label: "time since the trial began", Unit: "s"}, Y: Axis{Label: "CPU, of one", Unit: "%"}, Marks: marks}
+	p := Panel{X: Axis{Label: "time since the first step began", Unit: "s"}, Y: Axis{Label: "CPU, of one", Unit: "%"}, Marks: marks}
 	for place, t := range s.targets {
 		line := Line{Name: t.Name, Place: place}
 		trial := example(t, "resources.target.cpu_seconds")
@@ -27,7 +27,7 @@ func cpuOverTime(s *source) Chart {
 				continue
 			}
 			if last != nil && v.TS > last.TS {
-				at, percent := (v.TS+last.TS)/2-trial.StartedS, 100*(*v.CPUSeconds-*last.CPUSeconds)/(v.TS-last.TS)
+				at, percent := (v.TS+last.TS)/2-origin(trial), 100*(*v.CPUSeconds-*last.CPUSeconds)/(v.TS-last.TS)
 				line.add(at, max(percent, 0), false)
 				c.Table.Rows = append(c.Table.Rows, []string{t.Name, fmt.Sprint(trial.Block), seconds(at), quantity.Format(percent, "%")})
 			}
@@ -77,7 +77,7 @@ func descriptorsAndThreads(s *source) Chart {
 	c := Chart{Name: "descriptors-threads-time", Title: "Descriptors and threads over time",
 		Table:   Table{Head: []string{"target", "block", "time", "descriptors", "threads", "processes"}},
 		Caption: "Open descriptors and threads of all processes of the target, " + fromFirstTrial + ", on logarithmic axes: where each tunnel holds a thread or a process, those that were started beforehand stand as a level line above the number of tunnels."}
-	x := Axis{Label: "time since the trial began", Unit: "s"}
+	x := Axis{Label: "time since the first step began", Unit: "s"}
 	marks, about := s.marks("resources.target.fds_peak")
 	c.Caption += about
 	fds := Panel{Title: "descriptors", X: x, Y: Axis{Log: true}, Marks: marks}
@@ -89,7 +89,7 @@ func descriptorsAndThreads(s *source) Chart {
 			if v.FDs == nil && v.Threads == nil {
 				continue
 			}
-			at := v.TS - trial.StartedS
+			at := v.TS - origin(trial)
 			a.add(at, value(v.FDs), true)
 			b.add(at, value(v.Threads), true)
 			c.Table.Rows = append(c.Table.Rows, []string{t.Name, fmt.Sprint(trial.Block), seconds(at), number(v.FDs), number(v.Threads), number(v.Processes)})
