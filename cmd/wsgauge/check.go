@@ -61,7 +61,11 @@ func check(s streams, name string, flags scenarioFlags) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s: %s\n\n", sc.Name, sc.About)
+	title := sc.Name
+	if sc.About != "" {
+		title += ": " + sc.About
+	}
+	fmt.Fprintf(s.out, "%s\n\n", title)
 	fmt.Fprintf(s.out, "%s of about %s: %s of %s, about %s in all\n", counted(p.Trials, "trial"), about(p.Each, 100*time.Millisecond),
 		counted(sc.Blocks, "block"), counted(len(p.Targets), "target"), about(p.Total, time.Second))
 	where := "agents on CPU " + p.Placement.Agents
