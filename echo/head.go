@@ -9,6 +9,7 @@ import (
 // request is what decides how a request head is answered.
 type request struct {
 	method       string
+	target       []byte // as it stands in the request line
 	major, minor int
 	hosts        int    // Host headers
 	key          []byte // Sec-WebSocket-Key; nil when there is none
@@ -16,6 +17,8 @@ type request struct {
 	close        bool   // Connection names close
 	keepAlive    bool   // Connection names keep-alive
 	hasBody      bool
+	origin       []byte
+	wants        expectation
 }
 
 // wantsWebSocket tells whether the request is an opening handshake, or what a
@@ -33,7 +36,7 @@ func parseHead(head []byte) (r request, ok bool) {
 		bytes.IndexFunc(head, neverInHead) >= 0 {
 		return r, false
 	}
-	r.method = string(method)
+	r.method, r.target = string(method), target
 	if r.major, r.minor, ok = http.ParseHTTPVersion(string(version)); !ok {
 		return r, false
 	}
@@ -64,6 +67,12 @@ func (r *request) header(name string, value []byte) {
 		r.hasBody = r.hasBody || string(value) != "0"
 	case strings.EqualFold(name, "Transfer-Encoding"):
 		r.hasBody = true
+	case strings.EqualFold(name, "Origin"):
+		r.origin = value
+	case strings.EqualFold(name, expectURI):
+		r.wants.uri, r.wants.aboutURI = value, true
+	case strings.EqualFold(name, expectOrigin):
+		r.wants.origin, r.wants.aboutOrigin = value, true
 	}
 }
 

@@ -68,6 +68,10 @@ func (k *codec) upgrade(s *session, r *request, head []byte) next {
 		k.refuse(http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64", "")
 		return fail
 	}
+	if status, why := r.unexpected(); status != 0 {
+		k.refuse(status, why, "")
+		return fail
+	}
 	k.source.Reset(head)
 	answer := exchange{Reader: &k.source}
 	_, err := k.upgrader.Upgrade(&answer)

@@ -75,6 +75,13 @@ func TestHandshakeIsAnsweredByTheStandard(t *testing.T) {
 		{"control character", with("X: \x01"), 400},
 		{"no version of HTTP", swap(" HTTP/1.1", ""), 400},
 		{"line feed in the target", swap("/chat", "/ch\nat"), 400},
+		{"the path that it says", with("X-Expect-URI: /chat"), 101},
+		{"another path than it says", with("x-expect-uri: /chat?"), 400},
+		{"an empty path is none", with("X-Expect-URI:"), 400},
+		{"the origin that it says", with("Origin: https://a.test\r\nX-Expect-Origin: https://a.test"), 101},
+		{"another origin than it says", with("Origin: https://b.test\r\nX-Expect-Origin: https://a.test"), 403},
+		{"no origin, and it says one", with("X-Expect-Origin: https://a.test"), 403},
+		{"an origin, and nothing said of it", with("Origin: https://b.test"), 101},
 		{"garbage", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400}, // a TLS ClientHello
 		{"too long", with("X: " + strings.Repeat("x", headLimit)), 431},
 		{"never ends", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2*headLimit), 431},

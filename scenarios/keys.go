@@ -146,7 +146,7 @@ type rawApache struct {
 	WorkerTimeout   duration `json:"worker_timeout,omitempty" min:"1s" example:"60s" jsonschema:"The timeout= of the ProxyPass line, in whole seconds. Without it: proxy_timeout."`
 	HostnameLookups word     `json:"hostname_lookups,omitempty" words:"on|off|double" default:"off" jsonschema:"HostnameLookups."`
 	LogLevel        text     `json:"log_level,omitempty" form:"loglevel" default:"warn" example:"warn proxy:trace2" jsonschema:"LogLevel, of the server and of single modules."`
-	Extra           text     `json:"extra,omitempty" jsonschema:"Directives as they are, put after all others. ${modules} is the directory of loadable modules." example:"SetEnv proxy-nohalfclose 1"`
+	Extra           text     `json:"extra,omitempty" jsonschema:"Directives as they are, put after all others. ${modules} is the directory of loadable modules, ${WSGAUGE_BACKEND} address and port of the first backend." example:"SetEnv proxy-nohalfclose 1"`
 	Server          text     `json:"server,omitempty" jsonschema:"Path of another build's executable. Without it: apache2 or httpd as installed." example:"/opt/httpd/bin/httpd"`
 
 	TLS        rawTLS      `json:"tls,omitempty" jsonschema:"Which legs of it speak TLS. Without it clients connect by ws, and the backend is spoken to as it speaks."`

@@ -95,12 +95,13 @@ func (t *Target) Prepare(site targets.Site) (*targets.Instance, error) {
 	if err := c.writeFiles(path, text); err != nil {
 		return nil, err
 	}
-	if err := check(server, path, site.Dir, extraAt); err != nil {
+	if err := check(server, path, site, extraAt); err != nil {
 		return nil, err
 	}
 	return &targets.Instance{
 		Addrs:     []netip.AddrPort{site.Listen},
 		Argv:      []string{server.path, "-D", "FOREGROUND", "-f", path, "-d", site.Dir},
+		Env:       ownPlace(site),
 		Dir:       site.Dir,
 		Config:    text,
 		ErrorLog:  c.errorLog(),

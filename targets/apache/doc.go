@@ -109,7 +109,7 @@
 // WSGAUGE_BACKEND_PORT, and WSGAUGE_BACKENDS for all with commas), ${WSGAUGE_DIR} (a
 // directory that goes with the trial, for PidFile and such), ${WSGAUGE_LOGS} (one that
 // stays) and, where the trial has certificates, ${WSGAUGE_CERT}, ${WSGAUGE_KEY} and
-// ${WSGAUGE_CA}. It must listen where listen: says. Its error log is watched when the
+// ${WSGAUGE_CA}; `extra:` may refer to them, too. It must listen where listen: says. Its error log is watched when the
 // main ErrorLog is a file, and its /server-status when there is one. How many workers
 // it starts is not known, so a trial begins when an echo has passed.
 //

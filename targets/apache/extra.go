@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"wsgauge/targets"
 )
 
 // ours are the directives that wsgauge reckons with: how many children to wait
@@ -59,8 +61,8 @@ var syntaxLine = regexp.MustCompile(`on line (\d+) of `)
 
 // check has the server read the configuration. Its complaint comes back as it
 // was made, with the line of `extra:` when the complaint is of one.
-func check(s server, path, dir string, extraAt int) error {
-	out, err := run(s.path, "-t", "-f", path, "-d", dir)
+func check(s server, path string, site targets.Site, extraAt int) error {
+	out, err := runIn(site.Dir, ownPlace(site), s.path, "-t", "-f", path, "-d", site.Dir)
 	if err == nil {
 		return nil
 	}

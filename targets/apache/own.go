@@ -14,7 +14,7 @@ import (
 	"wsgauge/targets"
 )
 
-// ownPlace is what a user's own file may refer to, as ${WSGAUGE_BACKEND}: the addresses
+// ownPlace is what a user's own file, and `extra:`, may refer to, as ${WSGAUGE_BACKEND}: the addresses
 // of a trial are its own.
 func ownPlace(site targets.Site) []string {
 	var all []string

@@ -53,6 +53,24 @@ func TestEveryRouteLeadsTunnelsAndPages(t *testing.T) {
 	})
 }
 
+// Directives of a scenario's own can lead to the backend of the trial.
+func TestExtraKnowsTheBackend(t *testing.T) {
+	t.Parallel()
+	b := startBackend(t, 22)
+	r := start(t, scenarios.Apache{ThreadsPerChild: 10, MaxRequestWorkers: 10,
+		Extra: "<Location \"/own\">\n  ProxyPass \"ws://${WSGAUGE_BACKEND}/led\"\n</Location>"}, b)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, err := r.dialPath(ctx, "/own", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.closeAll(t, []*tunnel{c})
+	if asked := b.asked(); asked[len(asked)-1] != "/led" {
+		t.Errorf("the backend was asked for %q, want /led", asked)
+	}
+}
+
 // A backend that is not there gives a 503, and no tunnel.
 func TestEveryRouteSaysThatTheBackendIsGone(t *testing.T) {
 	t.Parallel()

@@ -87,6 +87,8 @@ func place(figure string) []string {
 		words[i] = strings.Replace(w, "|", ".", 1)
 	}
 	switch {
+	case slices.Contains([]string{"took", "next_handshake", "handshake_gap"}, figure):
+		words[0] += "_ns"
 	case len(words) == 1: // all classes together
 		return append(words, "made")
 	case words[0] == "http" && words[1] == "response_time":
