@@ -60,6 +60,37 @@ func TestData(t *testing.T) {
 	}
 }
 
+// What a tunnel took to open is compared where steps that open it differ, by TLS.
+func TestOpenings(t *testing.T) {
+	secured := func(trial *results.Trial) {
+		again := trial.Steps[0]
+		again.ID = "again"
+		trial.Steps = append(trial.Steps, again)
+		for _, i := range []int{0, 4} {
+			us := float64(1000 + 100*trial.Block - 150*i)
+			trial.Steps[i].TLS = &results.Quantiles{Count: 300, P50: new(us * 1e3)}
+			trial.Steps[i].Resources = map[string]*results.Resources{"target": {CPUSeconds: new(us * 300 / 1e6)}}
+		}
+		if trial.Target == "direct" {
+			trial.Steps[0].Resources, trial.Steps[4].Resources = nil, nil
+		}
+		if trial.Target == "event" && trial.Block == 2 {
+			trial.Invalid = append(trial.Invalid, results.Invalid{Reason: "late", Step: "again", Figures: []string{"tls"}})
+		}
+	}
+	charts, _ := Charts(open(t, synthetic.Options{Blocks: 2, Targets: 3, Messages: 300, Trial: secured}))
+	found := false
+	for i := range charts {
+		if c := &charts[i]; c.Name == "openings-step" {
+			found = true
+			golden(t, "openings-step.txt", []byte(dump(c)))
+		}
+	}
+	if !found {
+		t.Error("there is no such chart")
+	}
+}
+
 // A run in which something happened has more charts, and events in all that have a time.
 func TestEventful(t *testing.T) {
 	charts, problems := Charts(open(t, synthetic.Options{Blocks: 1, Targets: 5, Messages: 3000, Eventful: true}))

@@ -45,6 +45,9 @@ func (c *Chart) draw(canvas draw.Canvas) {
 		if !c.Panels[i].empty() {
 			l, h := c.Panels[i].extent(func(l Line) []float64 { return l.X })
 			low, high = min(low, l), max(high, h)
+			for _, e := range c.Panels[i].Events {
+				low, high = min(low, e.X), max(high, e.X)
+			}
 		}
 	}
 	margin := vg.Length(0) // right of the data: the lines' names

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"wsgauge/report/quantity"
 	"wsgauge/results"
@@ -52,15 +53,17 @@ func failuresByClass(s *source) Chart {
 			if c.Alt != "" {
 				c.Alt += " "
 			}
-			c.Alt += fmt.Sprintf("Bars of %s: ", of.title)
-			for i, b := range p.Bars {
-				if i > 0 {
-					c.Alt += ", "
-				}
-				c.Alt += b.Name + " " + b.Text
-			}
-			c.Alt += "."
+			c.Alt += described(p)
 		}
 	}
 	return c
+}
+
+// described is a panel of bars in a sentence.
+func described(p Panel) string {
+	words := make([]string, len(p.Bars))
+	for i, b := range p.Bars {
+		words[i] = b.Name + " " + b.Text
+	}
+	return fmt.Sprintf("Bars of %s: %s.", p.Title, strings.Join(words, ", "))
 }
