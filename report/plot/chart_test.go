@@ -93,7 +93,7 @@ func TestOpenings(t *testing.T) {
 
 // A run in which something happened has more charts, and events in all that have a time.
 func TestEventful(t *testing.T) {
-	charts, problems := Charts(open(t, synthetic.Options{Blocks: 1, Targets: 5, Messages: 3000, Eventful: true}))
+	charts, problems := Charts(open(t, synthetic.Options{Blocks: 2, Targets: 5, Messages: 3000, Eventful: true}))
 	if len(problems) > 0 {
 		t.Errorf("problems: %v", problems)
 	}
