@@ -37,11 +37,17 @@ type running struct {
 // left behind can be seen.
 func start(t *testing.T, text string, flags ...string) *running {
 	t.Helper()
+	return startRun(t, scenario(t, text), flags...)
+}
+
+// startRun runs a scenario by its path, or a shipped one by its name.
+func startRun(t *testing.T, scenario string, flags ...string) *running {
+	t.Helper()
 	r := &running{t: t, dir: filepath.Join(t.TempDir(), "run"), tmp: t.TempDir(), ended: make(chan struct{})}
 	if err := os.Chmod(r.tmp, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.cmd = exec.Command(binary, append([]string{"run", scenario(t, text), "--out", r.dir}, flags...)...)
+	r.cmd = exec.Command(binary, append([]string{"run", scenario, "--out", r.dir}, flags...)...)
 	r.cmd.Env = append(os.Environ(), "TMPDIR="+r.tmp)
 	r.cmd.Stdout, r.cmd.Stderr = &r.output, &r.output
 	r.cmd.WaitDelay = 5 * time.Second

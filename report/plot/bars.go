@@ -25,7 +25,7 @@ func (p *Panel) barAxes(g *plot.Plot) {
 	g.Y.Tick.Length = 0
 	var ticks plot.ConstantTicks
 	for i, b := range p.Bars {
-		ticks = append(ticks, plot.Tick{Value: float64(len(p.Bars) - 1 - i), Label: shortName(b.Name)})
+		ticks = append(ticks, plot.Tick{Value: float64(len(p.Bars) - 1 - i), Label: shortened(b.Name, maxBarName)})
 	}
 	g.Y.Tick.Marker = ticks
 	g.Add(bars(p.Bars))

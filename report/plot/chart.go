@@ -5,6 +5,8 @@
 //
 //	chart.go               what a chart is
 //	latency.go shift.go resources.go  from records to charts
+//	groups.go openings.go tunnels.go failures.go workers.go requests.go  those of runs that have something to show
+//	marks.go events.go     when steps began, and what was done to target and backends
 //	ticks.go labels.go     where the numbers and names stand
 //	theme.go draw.go bars.go  the drawing
 //	write.go               SVG for a page, SVG and PNG files
@@ -43,6 +45,10 @@ type Panel struct {
 	Lines []Line
 	Bars  []Bar
 	Marks []Mark
+	// Events are what was done to the targets at times of their own.
+	Events []Event
+	// Holds are two values that the y axis holds at least; with zeros the data decide.
+	Holds [2]float64
 }
 
 func (p *Panel) empty() bool {
@@ -75,7 +81,11 @@ type Line struct {
 	Name  string
 	Place int
 	Thin  bool
-	X, Y  []float64
+	// Stems stand for counts: each value is a stroke from zero.
+	Stems bool
+	// Gap is how far apart neighbours may lie to be joined; 0: as far as they like.
+	Gap  float64
+	X, Y []float64
 }
 
 // Bar is one target's value, with the least and the most over its trials.
@@ -104,6 +114,12 @@ type Table struct {
 func Charts(d *results.RunData) (charts []Chart, problems []string) {
 	s := newSource(d)
 	charts = []Chart{latencyByPercentile(s), addedLatency(s), latencyOverTime(s), cpuOverTime(s), memoryPerTunnel(s), descriptorsAndThreads(s)}
+	// What only some runs have is left out of the others' pages.
+	for _, c := range []Chart{cpuByGroup(s), openingsByStep(s), workersOverTime(s), requestsByPercentile(s), requestsOverTime(s), tunnelsOverTime(s), failuresByClass(s)} {
+		if !c.Empty() {
+			charts = append(charts, c)
+		}
+	}
 	return charts, s.problems
 }
 
@@ -125,7 +141,7 @@ func (l Line) thinned() Line {
 	if n <= maxPoints {
 		return l
 	}
-	out := Line{Name: l.Name, Place: l.Place}
+	out := Line{Name: l.Name, Place: l.Place, Stems: l.Stems, Gap: l.Gap * math.Ceil(float64(n)/maxPoints)}
 	for i := range maxPoints {
 		best := i * n / maxPoints
 		for k := best; k < (i+1)*n/maxPoints; k++ {

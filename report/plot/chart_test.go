@@ -60,11 +60,90 @@ func TestData(t *testing.T) {
 	}
 }
 
+// What a tunnel took to open is compared where steps that open it differ, by TLS.
+func TestOpenings(t *testing.T) {
+	secured := func(trial *results.Trial) {
+		again := trial.Steps[0]
+		again.ID = "again"
+		trial.Steps = append(trial.Steps, again)
+		for _, i := range []int{0, 4} {
+			us := float64(1000 + 100*trial.Block - 150*i)
+			trial.Steps[i].TLS = &results.Quantiles{Count: 300, P50: new(us * 1e3)}
+			trial.Steps[i].Resources = map[string]*results.Resources{"target": {CPUSeconds: new(us * 300 / 1e6)}}
+		}
+		if trial.Target == "direct" {
+			trial.Steps[0].Resources, trial.Steps[4].Resources = nil, nil
+		}
+		if trial.Target == "event" && trial.Block == 2 {
+			trial.Invalid = append(trial.Invalid, results.Invalid{Reason: "late", Step: "again", Figures: []string{"tls"}})
+		}
+	}
+	charts, _ := Charts(open(t, synthetic.Options{Blocks: 2, Targets: 3, Messages: 300, Trial: secured}))
+	found := false
+	for i := range charts {
+		if c := &charts[i]; c.Name == "openings-step" {
+			found = true
+			golden(t, "openings-step.txt", []byte(dump(c)))
+		}
+	}
+	if !found {
+		t.Error("there is no such chart")
+	}
+}
+
+// A run in which something happened has more charts, and events in all that have a time.
+func TestEventful(t *testing.T) {
+	charts, problems := Charts(open(t, synthetic.Options{Blocks: 2, Targets: 5, Messages: 3000, Eventful: true}))
+	if len(problems) > 0 {
+		t.Errorf("problems: %v", problems)
+	}
+	more := map[string]bool{"workers-time": true, "http-percentile": true, "http-time": true, "tunnels-time": true, "failures-class": true}
+	for i := range charts {
+		c := &charts[i]
+		if more[c.Name] {
+			delete(more, c.Name)
+			golden(t, "eventful-"+c.Name+".txt", []byte(dump(c)))
+		}
+		for _, row := range c.Table.Rows {
+			if len(row) != len(c.Table.Head) {
+				t.Errorf("%s: a row of %d cells under %d headings", c.Name, len(row), len(c.Table.Head))
+			}
+		}
+		for _, p := range c.Panels {
+			if !strings.HasSuffix(c.Name, "-time") {
+				continue
+			}
+			// The reload of event and worker is one, that of prefork was earlier, the tunnel
+			// has none; the backends of all ended at the same time.
+			got := ""
+			for _, e := range p.Events {
+				got += fmt.Sprintf("%.1f s, %d: %s; ", e.X, e.Place, e.Text)
+			}
+			if got != "1.4 s, 4: graceful; 1.5 s, -1: graceful; 3.0 s, -1: backend kill; " {
+				t.Errorf("%s has the events %s", c.Name, got)
+			}
+		}
+	}
+	if len(more) > 0 {
+		t.Errorf("these charts are missing: %v", more)
+	}
+	dir := t.TempDir()
+	if err := WriteFiles(dir, charts); err != nil {
+		t.Fatal(err)
+	}
+	for i := range charts {
+		look(t, dir, &charts[i])
+	}
+}
+
 func dump(c *Chart) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n%s\n", c.Title, c.Caption, c.Alt)
 	for _, p := range c.Panels {
 		fmt.Fprintf(&b, "\npanel %q x %+v y %+v marks %v\n", p.Title, p.X, p.Y, p.Marks)
+		for _, e := range p.Events {
+			fmt.Fprintf(&b, "event %.4g of %d: %s\n", e.X, e.Place, e.Text)
+		}
 		for _, l := range p.Lines {
 			fmt.Fprintf(&b, "line %d %s\n", l.Place, l.Name)
 			for i := range l.X {

@@ -40,10 +40,20 @@ func (p *Panel) head() vg.Length {
 // draw sets the panels below each other, their data areas flush.
 func (c *Chart) draw(canvas draw.Canvas) {
 	plots := make([]*plot.Plot, len(c.Panels))
+	low, high := math.Inf(1), math.Inf(-1)
+	for i := range c.Panels {
+		if !c.Panels[i].empty() {
+			l, h := c.Panels[i].extent(func(l Line) []float64 { return l.X })
+			low, high = min(low, l), max(high, h)
+			for _, e := range c.Panels[i].Events {
+				low, high = min(low, e.X), max(high, e.X)
+			}
+		}
+	}
 	margin := vg.Length(0) // right of the data: the lines' names
 	indent := vg.Length(0) // left of it: the axis
 	for i := range c.Panels {
-		plots[i] = c.Panels[i].plot(i == len(c.Panels)-1)
+		plots[i] = c.Panels[i].plot(i == len(c.Panels)-1, low, high)
 		margin = max(margin, c.Panels[i].nameWidth())
 		indent = max(indent, axisWidth(plots[i], canvas))
 	}
@@ -67,8 +77,8 @@ func (c *Chart) draw(canvas draw.Canvas) {
 func axisWidth(p *plot.Plot, c draw.Canvas) vg.Length { return p.DataCanvas(c).Min.X - c.Min.X }
 
 // plot makes the panel's axes, grid, steps and lines. Only the lowest panel names
-// the x axis that all share.
-func (p *Panel) plot(lowest bool) *plot.Plot {
+// the x axis that all share, from low to high.
+func (p *Panel) plot(lowest bool, low, high float64) *plot.Plot {
 	g := plot.New()
 	g.BackgroundColor = nil
 	for _, a := range []*plot.Axis{&g.X, &g.Y} {
@@ -88,11 +98,14 @@ func (p *Panel) plot(lowest bool) *plot.Plot {
 		return g
 	}
 	g.Y.Label.Text = p.Y.Label
-	low, high := p.extent(func(l Line) []float64 { return l.X })
 	p.X.set(&g.X, low, high)
 	low, high = p.extent(func(l Line) []float64 { return l.Y })
+	if p.Holds[0] > 0 {
+		low, high = min(low, p.Holds[0]), max(high, p.Holds[1])
+	}
 	p.Y.set(&g.Y, low, high)
 	g.Add(grid{x: p.X.Nines}, steps(p.Marks))
+	g.Add(happenings(p.Events))
 	for _, l := range p.Lines {
 		g.Add(stroke(l))
 	}
@@ -190,10 +203,25 @@ func (s stroke) Plot(c draw.Canvas, p *plot.Plot) {
 		points = append(points, vg.Point{X: x(s.X[i]), Y: y(s.Y[i])})
 	}
 	style := lineStyle(s.Place)
+	if s.Stems {
+		// Beside those of other targets at the same time, not over them.
+		aside := vg.Length(s.Place%len(hues)) * 2.5
+		for _, pt := range points {
+			pt.X += aside
+			c.StrokeLine2(draw.LineStyle{Color: style.Color, Width: vg.Points(1.6)}, pt.X, y(0), pt.X, pt.Y)
+			c.DrawGlyphNoClip(draw.GlyphStyle{Color: style.Color, Radius: 2.2, Shape: draw.CircleGlyph{}}, pt)
+		}
+		return
+	}
 	if s.Thin {
 		style.Width /= 3
 	}
-	c.StrokeLines(style, points)
+	for from, i := 0, 1; i <= len(points); i++ {
+		if i == len(points) || s.Gap > 0 && s.X[i]-s.X[i-1] > s.Gap {
+			c.StrokeLines(style, points[from:i])
+			from = i
+		}
+	}
 	if len(points) > 12 || s.Thin {
 		return
 	}

@@ -13,16 +13,21 @@ import (
 	"wsgauge/results"
 )
 
-// maxName bounds a line's name, in letters.
-const maxName = 24
+// maxName bounds a line's name, in letters, and maxBarName that of a bar.
+const (
+	maxName    = 24
+	maxBarName = 44
+)
 
 func nameStyle(place int) text.Style {
 	return letters(textSize, hue(place), text.XLeft, text.YCenter)
 }
 
-func shortName(name string) string {
-	if r := []rune(name); len(r) > maxName {
-		return string(r[:maxName-1]) + "…"
+func shortName(name string) string { return shortened(name, maxName) }
+
+func shortened(name string, most int) string {
+	if r := []rune(name); len(r) > most {
+		return string(r[:most-1]) + "…"
 	}
 	return name
 }
@@ -31,6 +36,8 @@ func shortName(name string) string {
 const (
 	leader = 14 * vg.Length(1)
 	sample = 16 * vg.Length(1)
+	// A longer way would look like the line's own.
+	longestLeader = 150 * vg.Length(1)
 )
 
 // nameWidth is the room that the lines' names take to the right of the data.
@@ -79,7 +86,7 @@ func (p *Panel) names(g *plot.Plot, area, canvas draw.Canvas) {
 	for i, l := range list {
 		style := nameStyle(l.line.Place)
 		at := vg.Point{X: data.Max.X + leader, Y: places[i]}
-		if led {
+		if led && !l.line.Stems && data.Max.X-l.end.X < longestLeader {
 			thin := draw.LineStyle{Color: style.Color, Width: vg.Points(0.5)}
 			canvas.StrokeLines(thin, []vg.Point{l.end, {X: data.Max.X + 3, Y: l.end.Y}, {X: at.X - 1, Y: at.Y}})
 		}

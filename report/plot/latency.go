@@ -14,15 +14,21 @@ import (
 	"wsgauge/results"
 )
 
-const metric = "response_time"
+// The response times of messages, and of plain requests.
+const (
+	metric     = "response_time"
+	httpMetric = "http_response_time"
+	httpFigure = "http.response_time"
+)
 
 // source is a run's records, sorted for the charts.
 type source struct {
 	data      *results.RunData
 	run       *results.Run
 	targets   []aggregate.Target
-	intervals map[trialKey][]*results.Interval // of response time, by their start
-	samples   map[trialKey][]*results.Sample   // of the target's processes, by time
+	intervals map[intervalKey][]*results.Interval // of response times, by their start
+	samples   map[trialKey][]*results.Sample      // of the target's processes, by time
+	agents    map[trialKey][]*results.Sample      // of the generator, by time
 	problems  []string
 }
 
@@ -31,20 +37,30 @@ type trialKey struct {
 	target string
 }
 
+type intervalKey struct {
+	trialKey
+	metric string
+}
+
 func keyOf(t *results.Trial) trialKey { return trialKey{t.Block, t.Target} }
 
 func newSource(d *results.RunData) *source {
-	s := &source{data: d, run: d.Run, targets: aggregate.Targets(d), intervals: map[trialKey][]*results.Interval{}, samples: map[trialKey][]*results.Sample{}}
+	s := &source{data: d, run: d.Run, targets: aggregate.Targets(d), intervals: map[intervalKey][]*results.Interval{},
+		samples: map[trialKey][]*results.Sample{}, agents: map[trialKey][]*results.Sample{}}
 	for i := range d.Intervals {
-		if v := &d.Intervals[i]; v.Metric == metric {
-			k := trialKey{v.Block, v.Target}
+		if v := &d.Intervals[i]; v.Metric == metric || v.Metric == httpMetric {
+			k := intervalKey{trialKey{v.Block, v.Target}, v.Metric}
 			s.intervals[k] = append(s.intervals[k], v)
 		}
 	}
 	for i := range d.Samples {
-		if v := &d.Samples[i]; v.Group == "target" {
-			k := trialKey{v.Block, v.Target}
+		v := &d.Samples[i]
+		k := trialKey{v.Block, v.Target}
+		switch v.Group {
+		case "target":
 			s.samples[k] = append(s.samples[k], v)
+		case "agents":
+			s.agents[k] = append(s.agents[k], v)
 		}
 	}
 	for _, list := range s.intervals {
@@ -80,16 +96,31 @@ func latencyByPercentile(s *source) Chart {
 		Caption: "Response time, from when a message was due to its answer; each percentile is the median over the valid trials. A line ends where fewer than 20 observations lie beyond it.",
 		Table:   Table{Head: []string{"target", "trials", "p50", "p90", "p99", "p99.9", "p99.99"}}}
 	p := Panel{X: Axis{Label: "percentile", Nines: true}, Y: Axis{Label: "response time", Unit: "ns", Log: true}}
+	var censored bool
+	p.Lines, c.Table.Rows, censored = s.percentiles(metric, metric)
+	if censored {
+		c.Caption += unansweredToo
+	}
+	c.Panels = []Panel{p}
+	c.Alt = "Lines of response time over percentile, on logarithmic axes. " + sentences(p.Lines, "ns", "at the end of its line")
+	return c
+}
+
+const unansweredToo = " Where messages stayed unanswered they count with the age at which the step gave up (≥): the true line lies above."
+
+// percentiles are a line and a row for each target of a metric's histograms, which the
+// records call figure where they summarise it. censored tells that something stayed
+// without an answer.
+func (s *source) percentiles(metric, figure string) (lines []Line, rows [][]string, censored bool) {
 	for place, t := range s.targets {
 		var hists []*hdrhistogram.Histogram
-		censored := false
 		for _, trial := range t.Trials {
-			if _, spoiled := trial.Spoiled("", metric+".p99"); spoiled {
+			if _, spoiled := trial.Spoiled("", figure+".p99"); spoiled {
 				continue
 			}
-			if h := s.whole(trial); h != nil && h.TotalCount() > 0 {
+			if h := s.whole(trial, metric); h != nil && h.TotalCount() > 0 {
 				hists = append(hists, h)
-				censored = censored || trial.Censored("", metric+".max")
+				censored = censored || trial.Censored("", figure+".max")
 			}
 		}
 		line := Line{Name: t.Name, Place: place}
@@ -99,22 +130,17 @@ func latencyByPercentile(s *source) Chart {
 					line.add(x, v, true)
 				}
 			}
-			c.Table.Rows = append(c.Table.Rows, percentileRow(t.Name, hists))
+			rows = append(rows, percentileRow(t.Name, hists))
 		}
-		if censored && !strings.Contains(c.Caption, "≥") {
-			c.Caption += " Where messages stayed unanswered they count with the age at which the step gave up (≥): the true line lies above."
-		}
-		p.Lines = append(p.Lines, line)
+		lines = append(lines, line)
 	}
-	c.Panels = []Panel{p}
-	c.Alt = "Lines of response time over percentile, on logarithmic axes. " + sentences(p.Lines, "ns", "at the end of its line")
-	return c
+	return lines, rows, censored
 }
 
-// whole merges the intervals of one trial, which is exact.
-func (s *source) whole(t *results.Trial) *hdrhistogram.Histogram {
+// whole merges the intervals of a metric in one trial, which is exact.
+func (s *source) whole(t *results.Trial, metric string) *hdrhistogram.Histogram {
 	var sum *hdrhistogram.Histogram
-	for _, i := range s.intervals[keyOf(t)] {
+	for _, i := range s.intervals[intervalKey{keyOf(t), metric}] {
 		h := s.histogram(i)
 		switch {
 		case h == nil:
@@ -159,14 +185,31 @@ func percentileRow(name string, hists []*hdrhistogram.Histogram) []string {
 // latencyOverTime shows one trial of each target, second by second.
 func latencyOverTime(s *source) Chart {
 	c := Chart{Name: "latency-time", Title: "Latency over time", Table: Table{Head: []string{"target", "block", "time", "p50", "p99", "max", "messages"}}}
+	p50, second, rows := s.bySecond(metric, metric)
+	about := s.mark(metric+".p99", &p50, &second)
+	c.Panels = []Panel{p50, second}
+	c.Table.Rows = rows
+	c.Table = c.Table.bounded()
+	c.Caption = "Response time of each second, by the time of the answer, in the first valid trial of each target." + about
+	tail, _, _ := strings.Cut(second.Title, " of ")
+	if tail == "slowest" {
+		tail = "the slowest"
+	}
+	c.Alt = fmt.Sprintf("Two panels of lines over time on a logarithmic axis: p50 and %s of each second. %s", tail, sentences(second.Lines, "ns", "in the last second, "+tail))
+	return c
+}
+
+// bySecond is a panel of a metric's median in each second, and one of its p99, or of the
+// slowest where there is none: below 2000 messages a second no p99 of it can be stated.
+func (s *source) bySecond(metric, figure string) (p50, tail Panel, rows [][]string) {
 	x := Axis{Label: "time since the first step began", Unit: "s"}
-	p50 := Panel{Title: "p50 of each second", X: x, Y: Axis{Unit: "ns", Log: true}}
+	p50 = Panel{Title: "p50 of each second", X: x, Y: Axis{Unit: "ns", Log: true}}
 	p99 := Panel{Title: "p99 of each second", X: x, Y: p50.Y}
 	slowest := Panel{Title: "slowest of each second", X: x, Y: p50.Y}
 	for place, t := range s.targets {
 		a, b, m := Line{Name: t.Name, Place: place}, Line{Name: t.Name, Place: place}, Line{Name: t.Name, Place: place}
-		if trial := example(t, metric+".p99"); trial != nil {
-			for _, i := range s.intervals[keyOf(trial)] {
+		if trial := example(t, figure+".p99"); trial != nil {
+			for _, i := range s.intervals[intervalKey{keyOf(trial), metric}] {
 				h := s.histogram(i)
 				if h == nil {
 					continue
@@ -179,25 +222,16 @@ func latencyOverTime(s *source) Chart {
 				a.add(at, value(q.P50), true)
 				b.add(at, value(q.P99), true)
 				m.add(at, q.Max, true)
-				c.Table.Rows = append(c.Table.Rows, []string{t.Name, fmt.Sprint(trial.Block), seconds(at), quantity.Format(value(q.P50), "ns"),
+				rows = append(rows, []string{t.Name, fmt.Sprint(trial.Block), seconds(at), quantity.Format(value(q.P50), "ns"),
 					quantity.Format(value(q.P99), "ns"), quantity.Format(q.Max, "ns"), fmt.Sprint(q.Count)})
 			}
 		}
 		p50.Lines, p99.Lines, slowest.Lines = append(p50.Lines, a.thinned()), append(p99.Lines, b.thinned()), append(slowest.Lines, m.thinned())
 	}
-	second := p99
-	tail := "p99"
 	if p99.empty() {
-		// Below 2000 messages a second no p99 of a second can be stated.
-		second, tail = slowest, "the slowest"
+		return p50, slowest, rows
 	}
-	marks, about := s.marks(metric + ".p99")
-	p50.Marks, second.Marks = marks, marks
-	c.Panels = []Panel{p50, second}
-	c.Table = c.Table.bounded()
-	c.Caption = "Response time of each second, by the time of the answer, in the first valid trial of each target." + about
-	c.Alt = fmt.Sprintf("Two panels of lines over time on a logarithmic axis: p50 and %s of each second. %s", tail, sentences(second.Lines, "ns", "in the last second, "+tail))
-	return c
+	return p50, p99, rows
 }
 
 func value(v *float64) float64 {

@@ -15,9 +15,8 @@ const fromFirstTrial = "in the first valid trial of each target"
 func cpuOverTime(s *source) Chart {
 	c := Chart{Name: "cpu-time", Title: "CPU of the target over time", Table: Table{Head: []string{"target", "block", "time", "CPU"}},
 		Caption: "CPU time of all processes of the target, user and system, in per cent of one CPU, " + fromFirstTrial + ". Without processes (direct) there is no line."}
-	marks, about := s.marks("resources.target.cpu_seconds")
-	c.Caption += about
-	p := Panel{X: Axis{Label: "time since the first step began", Unit: "s"}, Y: Axis{Label: "CPU, of one", Unit: "%"}, Marks: marks}
+	p := Panel{X: Axis{Label: "time since the first step began", Unit: "s"}, Y: Axis{Label: "CPU, of one", Unit: "%"}}
+	c.Caption += s.mark("resources.target.cpu_seconds", &p)
 	for place, t := range s.targets {
 		line := Line{Name: t.Name, Place: place}
 		trial := example(t, "resources.target.cpu_seconds")
@@ -78,10 +77,9 @@ func descriptorsAndThreads(s *source) Chart {
 		Table:   Table{Head: []string{"target", "block", "time", "descriptors", "threads", "processes"}},
 		Caption: "Open descriptors and threads of all processes of the target, " + fromFirstTrial + ", on logarithmic axes: where each tunnel holds a thread or a process, those that were started beforehand stand as a level line above the number of tunnels."}
 	x := Axis{Label: "time since the first step began", Unit: "s"}
-	marks, about := s.marks("resources.target.fds_peak")
-	c.Caption += about
-	fds := Panel{Title: "descriptors", X: x, Y: Axis{Log: true}, Marks: marks}
-	threads := Panel{Title: "threads", X: x, Y: Axis{Log: true}, Marks: marks}
+	fds := Panel{Title: "descriptors", X: x, Y: Axis{Log: true}}
+	threads := Panel{Title: "threads", X: x, Y: Axis{Log: true}}
+	c.Caption += s.mark("resources.target.fds_peak", &fds, &threads)
 	for place, t := range s.targets {
 		a, b := Line{Name: t.Name, Place: place}, Line{Name: t.Name, Place: place}
 		trial := example(t, "resources.target.fds_peak")

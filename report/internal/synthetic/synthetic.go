@@ -17,6 +17,9 @@ type Options struct {
 	Blocks   int
 	Targets  int // the first so many of the known targets; 5 are the quickstart's
 	Messages int // a trial, over 3 s; 0 is 9000
+	// Eventful runs have more to show: signals, a backend that is killed, failures, plain
+	// requests, and the workers of those targets that are Apache.
+	Eventful bool
 	// Run is called before run.json is written.
 	Run func(*results.Run)
 	// Trial is called before a trial is written.
@@ -133,6 +136,11 @@ func (w *writer) trial(block int, p profile, at float64) (float64, error) {
 	t.Steps = steps
 	t.Resources = w.resources(p)
 	send.Resources = t.Resources
+	if w.o.Eventful {
+		if err := w.eventful(t, p, at); err != nil {
+			return 0, err
+		}
+	}
 	t.EndedS = at + 6
 	if w.o.Trial != nil {
 		w.o.Trial(t)
@@ -210,6 +218,9 @@ func (w *writer) samples(block int, p profile, at float64) error {
 			s.Group, s.CPUSeconds = "target", new(0.02+cpu)
 			s.FDs, s.Threads, s.Processes = new(p.fds*0.05+p.fds*0.95*open), new(p.threads), new(p.children)
 			s.RSSBytes = new(3e7 + p.pssKiB*1024*connections*2*open)
+			if w.o.Eventful && p.kind == "apache" {
+				workers(&s, second)
+			}
 			if second == 3 {
 				s.PSSBytes = new(9e6 + p.pssKiB*1024*connections)
 			}
