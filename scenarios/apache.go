@@ -44,7 +44,10 @@ func (b *builder) balancer(raw *rawBalancer) *Balancer {
 	} else if n.known && n.v > 1 && b.backend.External.given() {
 		b.add(n.mark, "leave it out", "balancer: %d members are more than the one address of an external backend", n.v)
 	}
-	return &Balancer{Members: raw.Members.v, LBMethod: raw.LBMethod.v, Sticky: raw.Sticky.v}
+	if raw.Retry.known && raw.Retry.v%time.Second != 0 {
+		b.add(raw.Retry.mark, "", "retry: Apache counts whole seconds here, not %v", raw.Retry.v)
+	}
+	return &Balancer{Members: raw.Members.v, LBMethod: raw.LBMethod.v, Sticky: raw.Sticky.v, Retry: raw.Retry.v}
 }
 
 // foreignKeys reports keys of another MPM.

@@ -92,7 +92,7 @@ func kindOf(t reflect.Type, f field) string {
 	switch t {
 	case reflect.TypeFor[text]():
 		kind = "text"
-	case reflect.TypeFor[word](), reflect.TypeFor[rawSignal]():
+	case reflect.TypeFor[word]():
 		return "`" + strings.Join(f.words, "`, `") + "`"
 	case reflect.TypeFor[boolean]():
 		return "`true`, `false`"
@@ -120,6 +120,8 @@ func kindOf(t reflect.Type, f field) string {
 		kind = "number, or mapping, below"
 	case reflect.TypeFor[rawBackend]():
 		kind = "`go`, `node`, `python`, or mapping, below"
+	case reflect.TypeFor[rawSignal]():
+		kind = "the word of an action, or mapping, below"
 	case reflect.TypeFor[rawBackendStep]():
 		kind = "`kill`, `restart`, `pause`, `resume`, or mapping, below"
 	case reflect.TypeFor[rawTogether]():

@@ -83,14 +83,14 @@ func here(rawURL string) bool {
 func (b *builder) checkChosen(s *Scenario, o Options) {
 	signals := s.signalled()
 	b.raw.Steps.each(func(step *rawStep) {
-		if step.Signal.known && len(s.Targets) > 0 && !signals {
+		if step.Signal.Action.known && len(s.Targets) > 0 && !signals {
 			b.add(step.Signal.mark, "remove the step, or run another target", "signal: direct has no process, and there is no other target in this run")
 		}
 	})
 	for _, t := range s.Targets {
 		if x := t.External; x != nil && len(x.PIDs) == 0 && x.Unit == "" {
 			b.raw.Steps.each(func(step *rawStep) {
-				if step.Signal.known {
+				if step.Signal.Action.known {
 					b.add(step.Signal.mark, "give it pids or a unit, or leave it out by --targets", "signal: of the external target %s no process is known that could get it", t.Name)
 				}
 			})
@@ -127,8 +127,8 @@ func (b *builder) checkDisruptive(s *Scenario) {
 				tell(step.Connect.Until.mark, "until: failure")
 			case step.Close.How.v == "vanish":
 				tell(step.Close.How.mark, "how: vanish")
-			case signals && step.Signal.known:
-				tell(step.Signal.mark, "signal: "+step.Signal.v)
+			case signals && step.Signal.Action.known:
+				tell(step.Signal.mark, "signal: "+step.Signal.Action.v)
 			}
 		})
 	}

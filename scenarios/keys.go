@@ -167,7 +167,7 @@ type rawStep struct {
 	Repeat  rawRepeat  `json:"repeat,omitempty" jsonschema:"Runs steps several times."`
 
 	HTTP     rawHTTP        `json:"http,omitempty" jsonschema:"Sends ordinary HTTP requests through the target on a schedule that does not wait for answers."`
-	Signal   rawSignal      `json:"signal,omitempty" words:"graceful|restart|stop|pause|resume|kill" example:"graceful" jsonschema:"Has the target reload (graceful), restart, stop, pause, resume, or die (kill)."`
+	Signal   rawSignal      `json:"signal,omitempty" jsonschema:"Has the target reload, restart, stop, pause, resume, or die."`
 	Backend  rawBackendStep `json:"backend,omitempty" jsonschema:"Kills, restarts, pauses or resumes echo servers."`
 	Together rawTogether    `json:"together,omitempty" jsonschema:"Runs branches at the same time."`
 }

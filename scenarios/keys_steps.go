@@ -16,8 +16,11 @@ type rawHTTP struct {
 	NewEach     boolean  `json:"new_each,omitempty" default:"false" jsonschema:"A connection for each request, closed after its answer."`
 }
 
-// rawSignal is a word of its own type, so that it can be the kind of a step.
-type rawSignal struct{ word }
+type rawSignal struct {
+	section
+	Action word     `json:"action" words:"graceful|restart|graceful_stop|stop|pause|resume|kill" example:"graceful" jsonschema:"Has the target reload (graceful), restart, end when its last tunnel has (graceful_stop), stop, pause, resume, or die (kill)."`
+	Within duration `json:"within,omitempty" max:"10m" default:"30s" jsonschema:"With graceful and restart: the longest wait for a handshake after it. Then the step ends all the same, and says so."`
+}
 
 type rawBackendStep struct {
 	section

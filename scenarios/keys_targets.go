@@ -4,9 +4,10 @@ package scenarios
 
 type rawBalancer struct {
 	section
-	Members  count   `json:"members,omitempty" max:"256" example:"2" jsonschema:"The first so many instances of the backend. Without it: all."`
-	LBMethod word    `json:"lbmethod,omitempty" words:"byrequests|bytraffic|bybusyness|heartbeat" default:"byrequests" jsonschema:"lbmethod: by what it chooses the member for a new tunnel."`
-	Sticky   boolean `json:"sticky,omitempty" default:"false" jsonschema:"Clients come back to the member they had, by a cookie (stickysession, and a route for each member)."`
+	Members  count    `json:"members,omitempty" max:"256" example:"2" jsonschema:"The first so many instances of the backend. Without it: all."`
+	LBMethod word     `json:"lbmethod,omitempty" words:"byrequests|bytraffic|bybusyness|heartbeat" default:"byrequests" jsonschema:"lbmethod: by what it chooses the member for a new tunnel."`
+	Sticky   boolean  `json:"sticky,omitempty" default:"false" jsonschema:"Clients come back to the member they had, by a cookie (stickysession, and a route for each member)."`
+	Retry    duration `json:"retry,omitempty" min:"1s" example:"5s" jsonschema:"retry of each member, in whole seconds: for how long one gets no tunnels after it could not be reached. Without it: Apache's own 60s."`
 }
 
 // rawPeer is nginx, HAProxy and Caddy. What one of them has no word for is found

@@ -49,7 +49,7 @@ steps:
 		{ID: "2", Place: "2", Backend: &BackendStep{Action: "restart"}},
 		{ID: "3", Place: "3", Wait: &Wait{Until: "drained", Limit: time.Minute}},
 		{ID: "4", Place: "4", Together: &Together{Branches: [][]Step{
-			{{ID: "4.1", Place: "4.1", Wait: &Wait{For: time.Second}}}, {{ID: "4.2.1", Place: "4.2.1", Signal: "stop"}}}}},
+			{{ID: "4.1", Place: "4.1", Wait: &Wait{For: time.Second}}}, {{ID: "4.2.1", Place: "4.2.1", Signal: &Signal{Action: "stop"}}}}}},
 	}
 	if !reflect.DeepEqual(s.Steps, want) {
 		t.Errorf("got %s\nwant %s", asJSON(t, s.Steps), asJSON(t, want))

@@ -181,6 +181,8 @@ type Balancer struct {
 	Members  int    // the first so many instances; 0: all
 	LBMethod string // byrequests | bytraffic | bybusyness | heartbeat
 	Sticky   bool   // clients come back to the member they had, by a cookie
+	// Retry is for how long a member rests that could not be reached; 0: Apache's own.
+	Retry time.Duration
 }
 
 // Peer configures a proxy that wsgauge knows besides Apache: nginx, HAProxy, Caddy.
@@ -248,7 +250,7 @@ type Step struct {
 	Repeat  *Repeat
 
 	HTTP     *HTTP
-	Signal   string // graceful | restart | stop | pause | resume | kill; empty: none
+	Signal   *Signal
 	Backend  *BackendStep
 	Together *Together
 }
@@ -268,7 +270,7 @@ func (s Step) Kind() string {
 		return "wait"
 	case s.HTTP != nil:
 		return "http"
-	case s.Signal != "":
+	case s.Signal != nil:
 		return "signal"
 	case s.Backend != nil:
 		return "backend"
@@ -378,6 +380,12 @@ type HTTP struct {
 	Connections int           // at most; more that are due wait for one
 	Timeout     time.Duration // of one request
 	NewEach     bool          // a connection for each request, which is not kept
+}
+
+// Signal acts on the target.
+type Signal struct {
+	Action string        // graceful | restart | graceful_stop | stop | pause | resume | kill
+	Within time.Duration // of graceful and restart: the longest wait for a handshake
 }
 
 // BackendStep acts on the echo servers.

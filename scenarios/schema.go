@@ -142,7 +142,7 @@ func (m *schemaMaker) value(t reflect.Type, f field) (*jsonschema.Schema, error)
 		return leafSchema(t.Field(keys[0].index).Type, keys[0])
 	}
 	switch t {
-	case reflect.TypeFor[rawBackend](), reflect.TypeFor[rawAgents](), reflect.TypeFor[rawNofile](), reflect.TypeFor[rawBackendStep]():
+	case reflect.TypeFor[rawBackend](), reflect.TypeFor[rawAgents](), reflect.TypeFor[rawNofile](), reflect.TypeFor[rawSignal](), reflect.TypeFor[rawBackendStep]():
 		either(first(t), t)
 	case reflect.TypeFor[rawTogether]():
 		var branches *jsonschema.Schema
@@ -217,7 +217,7 @@ func leafSchema(t reflect.Type, f field) *jsonschema.Schema {
 			return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "integer", Minimum: new(0.0), Maximum: new(1023.0)}, patterned(form.pattern.String())}}
 		}
 		return &jsonschema.Schema{Types: []string{"string", "number", "boolean"}, MinLength: new(1)}
-	case reflect.TypeFor[word](), reflect.TypeFor[rawSignal]():
+	case reflect.TypeFor[word]():
 		return orParam(&jsonschema.Schema{Enum: anys(f.words)})
 	case reflect.TypeFor[boolean]():
 		return orParam(&jsonschema.Schema{Type: "boolean"})

@@ -50,7 +50,7 @@ func (b *builder) step(raw *rawStep, place string, depth int) Step {
 	case raw.HTTP.given():
 		s.HTTP = b.http(&raw.HTTP)
 	case raw.Signal.given():
-		s.Signal = raw.Signal.v
+		s.Signal = b.signal(&raw.Signal)
 	case raw.Backend.given():
 		s.Backend = b.backendStep(&raw.Backend)
 	case raw.Together.given():

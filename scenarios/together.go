@@ -36,6 +36,19 @@ func (b *builder) http(raw *rawHTTP) *HTTP {
 		Path: raw.Path.v, Headers: raw.Headers.values(), Connections: raw.Connections.v, Timeout: raw.Timeout.v, NewEach: raw.NewEach.v}
 }
 
+func (b *builder) signal(raw *rawSignal) *Signal {
+	s := &Signal{Action: raw.Action.v}
+	switch s.Action {
+	case "graceful", "restart":
+		s.Within = raw.Within.v
+	default:
+		if raw.Within.given() && raw.Action.known {
+			b.add(raw.Within.mark, "remove it", "within goes with graceful and restart; no handshake is waited for after %s", s.Action)
+		}
+	}
+	return s
+}
+
 func (b *builder) backendStep(raw *rawBackendStep) *BackendStep {
 	if x := b.backend.External; x.given() {
 		b.add(raw.mark, "remove the step", "backend: an external one is not wsgauge's to %s", cmp.Or(raw.Action.v, "act on"))

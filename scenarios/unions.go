@@ -81,6 +81,19 @@ func (l *rawNofile) read(d *decoder, n *node, f *field) {
 	l.Hard = l.Soft
 }
 
+func (s *rawSignal) read(d *decoder, n *node, f *field) {
+	if n.kind != scalarNode {
+		d.section(n, reflect.ValueOf(s).Elem(), f.name)
+		return
+	}
+	keys, _ := keysOf(reflect.TypeFor[rawSignal]())
+	action := keys[0]
+	action.name = f.name
+	s.mark = n.mark
+	s.Action.read(d, n, &action)
+	d.defaults(reflect.ValueOf(s).Elem(), map[string]mark{"action": n.mark})
+}
+
 func (s *rawBackendStep) read(d *decoder, n *node, f *field) {
 	if n.kind != scalarNode {
 		d.section(n, reflect.ValueOf(s).Elem(), f.name)

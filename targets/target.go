@@ -62,6 +62,9 @@ type Instance struct {
 	// Graceful and Restart are what makes it reload. A zero [Action] of Restart ends it
 	// and starts it anew.
 	Graceful, Restart Action
+	// GracefulStop is the signal upon which it takes nothing new and ends with its last
+	// tunnel. Zero: it knows none.
+	GracefulStop Action
 	// Status is where it tells how busy it is; nil: nowhere.
 	Status *Status
 	// Reach is how clients talk to one that runs already; nil: it is started for the

@@ -16,9 +16,9 @@ const actWithin = 11 * time.Minute
 func (t *trial) own(j *job, b branch, s scenarios.Step) {
 	j.most = actWithin
 	switch {
-	case s.Signal != "":
-		j.action = s.Signal
-		j.act = func(ctx context.Context, d *deed) error { return t.signal(ctx, s.ID, s.Signal, d) }
+	case s.Signal != nil:
+		j.action = s.Signal.Action
+		j.act = func(ctx context.Context, d *deed) error { return t.signal(ctx, s.ID, *s.Signal, d) }
 	case s.Backend != nil:
 		j.action = s.Backend.Action
 		j.act = func(ctx context.Context, d *deed) error { return t.actOnBackends(ctx, s.ID, *s.Backend, d) }

@@ -2,6 +2,10 @@ package runner
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"wsgauge/results"
 	"wsgauge/targets"
@@ -28,6 +32,25 @@ func (t *trial) readLog(counted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.readLines(counted)
+}
+
+// said is what the target's log has said so far, by code.
+func (t *trial) said() map[string]int64 {
+	t.readLog(true)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.record.Log)
+}
+
+// saidSince names the codes of new lines, with how many there are of each.
+func saidSince(before, now map[string]int64) string {
+	var codes []string
+	for _, code := range slices.Sorted(maps.Keys(now)) {
+		if n := now[code] - before[code]; n > 0 {
+			codes = append(codes, fmt.Sprintf("%s (%d)", code, n))
+		}
+	}
+	return strings.Join(codes, ", ")
 }
 
 func (t *trial) readLines(counted bool) {

@@ -46,7 +46,8 @@ func (j *job) name() string {
 // deed is what the controller did in a step.
 type deed struct {
 	notes       []string
-	took        *int64 // ns
+	within      time.Duration // the longest wait for a handshake
+	took        *int64        // ns
 	handshake   *int64
 	gap         *int64
 	generations *results.Generations

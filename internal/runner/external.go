@@ -39,9 +39,9 @@ func (r *run) externalFaults() []string {
 			if s.Backend != nil {
 				fault("step %s acts on the backend, and the one behind a target that runs already was not started here: leave the target or the step out", s.ID)
 			}
-			if s.Signal != "" {
-				if err := r.maySignal(e, s.Signal); err != nil {
-					fault("step %s: signal: %s: %v", s.ID, s.Signal, err)
+			if s.Signal != nil {
+				if err := r.maySignal(e, s.Signal.Action); err != nil {
+					fault("step %s: signal: %s: %v", s.ID, s.Signal.Action, err)
 				}
 			}
 		})

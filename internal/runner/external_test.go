@@ -72,7 +72,7 @@ func TestExternalDemand(t *testing.T) {
 }
 
 func TestExternalFaults(t *testing.T) {
-	restart := scenarios.Step{ID: "again", Signal: "restart"}
+	restart := scenarios.Step{ID: "again", Signal: &scenarios.Signal{Action: "restart"}}
 	for name, c := range map[string]struct {
 		target  *chosen
 		sources []string

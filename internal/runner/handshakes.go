@@ -15,8 +15,6 @@ const (
 	// tried, and each takes a worker that tunnels need.
 	probeEvery   = 50 * time.Millisecond
 	probesAtOnce = 2
-	// handshakeWithin is how long the next handshake is waited for.
-	handshakeWithin = 30 * time.Second
 	// changeWithin is how long a target may take until its processes begin to change,
 	// once it has been told to reload. One that reloads within a process is told by its
 	// first answer.
@@ -38,9 +36,9 @@ type kin interface {
 // after the target's processes had changed. told is closed when the target has been told
 // all of it.
 func (t *trial) nextHandshake(ctx context.Context, of kin, before []proc.Process, at time.Time, told <-chan struct{}, d *deed) error {
-	ctx, cancel := context.WithTimeout(ctx, handshakeWithin)
+	ctx, cancel := context.WithTimeout(ctx, d.within)
 	defer cancel()
-	w := &waiting{at: at, last: at}
+	w := &waiting{at: at, last: at, said: t.said()}
 	answers := make(chan probed, probesAtOnce)
 	out := 0
 	defer func() {
@@ -108,6 +106,9 @@ func (t *trial) reloaded(of kin, before []proc.Process, w *waiting, d *deed) err
 		return nil
 	}
 	within := time.Since(w.at).Round(time.Second / 10)
+	if said := saidSince(w.said, t.said()); said != "" {
+		defer func() { d.note("its log says meanwhile: %s", said) }()
+	}
 	if w.changed.IsZero() || w.first == 0 {
 		d.note("no handshake was answered within %v", within)
 	} else {
@@ -124,8 +125,9 @@ type waiting struct {
 	changed time.Time // when the first new process was seen; zero: not yet
 	last    time.Time // of the last answer, or of the reload
 	gap     time.Duration
-	first   time.Duration // from the reload to the first answer to one begun when it had been told; 0: none yet
-	after   time.Duration // to the first of a handshake begun after the change; likewise
+	said    map[string]int64 // by the target's log until then, by code
+	first   time.Duration    // from the reload to the first answer to one begun when it had been told; 0: none yet
+	after   time.Duration    // to the first of a handshake begun after the change; likewise
 }
 
 func (w *waiting) take(p probed) {

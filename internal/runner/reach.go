@@ -184,7 +184,7 @@ func (t *trial) signalledOutside(ctx context.Context, name string, at time.Time,
 	if err != nil {
 		return "", err
 	}
-	if name == "stop" || name == "kill" {
+	if name == "stop" || name == "kill" || name == "graceful_stop" {
 		t.ended.Store(true)
 	}
 	kin := proc.Strangers(t.instance.Processes)
@@ -203,7 +203,7 @@ func (t *trial) signalledOutside(ctx context.Context, name string, at time.Time,
 	}
 	d.timed(at)
 	text := fmt.Sprintf("%s to process %d", proc.SignalName(sig), pid)
-	if name == "stop" {
+	if name == "stop" || name == "graceful_stop" {
 		return text, nil
 	}
 	told := make(chan struct{})

@@ -11,6 +11,7 @@ import (
 
 	"wsgauge/internal/proc"
 	"wsgauge/results"
+	"wsgauge/scenarios"
 	"wsgauge/targets"
 )
 
@@ -18,7 +19,9 @@ import (
 const commandWithin = 30 * time.Second
 
 // signal does what a signal step says.
-func (t *trial) signal(ctx context.Context, step, name string, d *deed) error {
+func (t *trial) signal(ctx context.Context, step string, s scenarios.Signal, d *deed) error {
+	name := s.Action
+	d.within = s.Within
 	if t.instance.Reach != nil {
 		return t.signalExternal(ctx, step, name, d)
 	}
@@ -63,6 +66,14 @@ func (t *trial) signalled(ctx context.Context, child *proc.Child, name string, b
 	case "stop":
 		t.watches.excuse(child)
 		text, err = t.stopTarget(ctx, child)
+	case "graceful_stop":
+		a := t.instance.GracefulStop
+		if a.Zero() {
+			return fmt.Sprintf("nothing was done: %s has no way to end with its last tunnel", t.target.Kind()), nil
+		}
+		// It ends when its last tunnel does, in whatever step that is.
+		t.watches.excuse(child)
+		text, err = fmt.Sprintf("%s to process %d", proc.SignalName(a.Signal), child.PID()), child.Signal(a.Signal)
 	case "graceful":
 		switch {
 		case t.instance.Graceful.Zero() && t.target.Command != nil:

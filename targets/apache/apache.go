@@ -111,6 +111,8 @@ func (t *Target) Prepare(site targets.Site) (*targets.Instance, error) {
 		Graceful:  graceful,
 		Restart:   restart,
 		Status:    c.status(),
+
+		GracefulStop: gracefulStop,
 	}, nil
 }
 
@@ -119,6 +121,9 @@ func (t *Target) Prepare(site targets.Site) (*targets.Instance, error) {
 var (
 	graceful = targets.Action{Signal: syscall.SIGUSR1}
 	restart  = targets.Action{Signal: syscall.SIGHUP}
+
+	// Nothing new is taken, and it ends with its last tunnel or GracefulShutdownTimeout.
+	gracefulStop = targets.Action{Signal: syscall.SIGWINCH}
 )
 
 // configuration gathers what goes into the file.

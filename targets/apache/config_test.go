@@ -56,7 +56,7 @@ func TestConfigurationGolden(t *testing.T) {
 	}
 	older := func(c *configuration) { c.server.version, c.server.text = version{2, 4, 41}, "Apache/2.4.41 (Ubuntu)" }
 	sticky := func(method string) *scenarios.Balancer {
-		return &scenarios.Balancer{Members: 2, LBMethod: method, Sticky: true}
+		return &scenarios.Balancer{Members: 2, LBMethod: method, Sticky: true, Retry: 5 * time.Second}
 	}
 	none := func(*configuration) {}
 	for name, g := range map[string]struct {

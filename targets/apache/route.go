@@ -172,7 +172,7 @@ func (c *configuration) group(w *writer, name, scheme string) string {
 	}
 	w.line("<Proxy \"balancer://%s\">", name)
 	for i, b := range c.members() {
-		w.line("  BalancerMember \"%s://%s\" route=m%d%s", scheme, b, i+1, c.parameters(scheme))
+		w.line("  BalancerMember \"%s://%s\" route=m%d%s%s", scheme, b, i+1, c.retry(), c.parameters(scheme))
 	}
 	sticky := ""
 	if c.sticky() {
@@ -181,6 +181,14 @@ func (c *configuration) group(w *writer, name, scheme string) string {
 	w.line("  ProxySet lbmethod=%s%s", lbmethod(c.Apache), sticky)
 	w.line("</Proxy>")
 	return "balancer://" + name
+}
+
+// retry is for how long a member rests that could not be reached.
+func (c *configuration) retry() string {
+	if c.Balancer == nil || c.Balancer.Retry == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" retry=%d", int(c.Balancer.Retry/time.Second))
 }
 
 func (c *configuration) sticky() bool { return c.Balancer != nil && c.Balancer.Sticky }

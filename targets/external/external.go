@@ -282,10 +282,10 @@ func (t *Target) Prepare(targets.Site) (*targets.Instance, error) {
 
 // reloads are the signals by which known servers reload, by the name of the program.
 var reloads = map[string]map[string]syscall.Signal{
-	"apache2": {"graceful": syscall.SIGUSR1, "restart": syscall.SIGHUP},
-	"httpd":   {"graceful": syscall.SIGUSR1, "restart": syscall.SIGHUP},
-	"nginx":   {"graceful": syscall.SIGHUP},
-	"haproxy": {"graceful": syscall.SIGUSR2},
+	"apache2": {"graceful": syscall.SIGUSR1, "restart": syscall.SIGHUP, "graceful_stop": syscall.SIGWINCH},
+	"httpd":   {"graceful": syscall.SIGUSR1, "restart": syscall.SIGHUP, "graceful_stop": syscall.SIGWINCH},
+	"nginx":   {"graceful": syscall.SIGHUP, "graceful_stop": syscall.SIGQUIT},
+	"haproxy": {"graceful": syscall.SIGUSR2, "graceful_stop": syscall.SIGUSR1},
 }
 
 // signals are those that mean the same to every process.

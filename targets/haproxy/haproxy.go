@@ -142,6 +142,8 @@ func instance(p program.Program, site targets.Site, listen netip.AddrPort, path,
 		Code:      Code,
 		StopGrace: stopGrace,
 		Graceful:  targets.Action{Signal: syscall.SIGUSR2},
+
+		GracefulStop: targets.Action{Signal: syscall.SIGUSR1},
 	}
 }
 

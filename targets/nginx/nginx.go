@@ -177,6 +177,8 @@ func instance(site targets.Site, listen netip.AddrPort, argv []string, config, l
 		Code:      Code,
 		StopGrace: stopGrace,
 		Graceful:  targets.Action{Signal: syscall.SIGHUP},
+
+		GracefulStop: targets.Action{Signal: syscall.SIGQUIT},
 	}
 }
 
