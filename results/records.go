@@ -84,6 +84,10 @@ type Step struct {
 	HandshakeGapNs *int64       `json:"handshake_gap_ns,omitempty"`
 	Generations    *Generations `json:"generations,omitempty"`
 
+	// Instances has, for each instance of the backend where a scenario asks for several,
+	// the connections that it had at the step's end, by the kernel's count.
+	Instances []int64 `json:"instances,omitempty"`
+
 	Figures
 	Resources map[string]*Resources `json:"resources"`
 }

@@ -18,7 +18,7 @@ type Sample struct {
 	Block  int
 	Target string
 	Step   string // the step that ran; empty between steps
-	Group  string // target, backend, agents, controller, or machine
+	Group  string // target, backend, agents, controller, machine, or a part of one of them
 
 	CPUSeconds       *float64 // user and system, children that ended included
 	CPUUserSeconds   *float64
@@ -51,6 +51,14 @@ type Sample struct {
 	LatenessMaxNs     *float64
 	SampleCostSeconds *float64 // CPU time that taking this sample took
 }
+
+// BackendInstance begins the group of one of several backends ("backend1"), of which
+// only the connections to it are counted; GenerationOf that of the processes which a target
+// began between two reloads ("target_g0" before the first), which are among "target", too.
+const (
+	BackendInstance = "backend"
+	GenerationOf    = "target_g"
+)
 
 // Machine is the group of what belongs to no process: steal, sockets of the kernel.
 const Machine = "machine"

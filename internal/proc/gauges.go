@@ -18,6 +18,12 @@ type gauges struct {
 	noRSS, noPSS, noSwap, noFDs bool // one member at least could not be read
 }
 
+func (g *gauges) add(o gauges) {
+	g.rss, g.pss, g.swap = g.rss+o.rss, g.pss+o.pss, g.swap+o.swap
+	g.fds, g.threads, g.processes = g.fds+o.fds, g.threads+o.threads, g.processes+o.processes
+	g.noRSS, g.noPSS, g.noSwap, g.noFDs = g.noRSS || o.noRSS, g.noPSS || o.noPSS, g.noSwap || o.noSwap, g.noFDs || o.noFDs
+}
+
 func (g *gauges) usage(pss bool) Usage {
 	u := Usage{RSS: g.rss, PSS: g.pss, Swap: g.swap, FDs: g.fds, Threads: g.threads, Processes: g.processes}
 	if g.noRSS {

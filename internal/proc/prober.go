@@ -110,11 +110,19 @@ func (p *Prober) Close() {
 // Processes is 0 and CPU keeps what they used. PSS and swap are read only with
 // pss: it takes a lock in each process that is looked at.
 func (p *Prober) Usage(roots []int, pss bool) (Usage, error) {
+	u, _, err := p.UsageBy(roots, pss, nil)
+	return u, err
+}
+
+// UsageBy is Usage, and besides what the members have that part gives the same name,
+// but for their CPU time, which is not told apart (-1). Members without a name, and a
+// part that is nil, give none.
+func (p *Prober) UsageBy(roots []int, pss bool, part func(Process) string) (Usage, map[string]Usage, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	began := time.Now()
 	if err := p.look(roots); err != nil {
-		return Usage{}, fmt.Errorf("sample processes %v: %w", roots, err)
+		return Usage{}, nil, fmt.Errorf("sample processes %v: %w", roots, err)
 	}
 	// By age, and so parents before children. Were a child read first, it could be
 	// waited for before its parent is read, and would count twice.
@@ -122,9 +130,21 @@ func (p *Prober) Usage(roots []int, pss bool) (Usage, error) {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.pid, b.pid))
 	})
 	var sum gauges
+	parts := map[string]*gauges{}
 	for _, m := range members {
-		if err := p.measure(m, pss, &sum); err != nil {
-			return Usage{}, fmt.Errorf("sample %s (pid %d): %w", m.name, m.pid, err)
+		var one gauges
+		if err := p.measure(m, pss, &one); err != nil {
+			return Usage{}, nil, fmt.Errorf("sample %s (pid %d): %w", m.name, m.pid, err)
+		}
+		sum.add(one)
+		if part == nil {
+			continue
+		}
+		if name := part(Process{m.pid, m.start}); name != "" {
+			if parts[name] == nil {
+				parts[name] = &gauges{}
+			}
+			parts[name].add(one)
 		}
 	}
 	for _, m := range slices.Backward(members) { // children hand on before parents do
@@ -136,7 +156,13 @@ func (p *Prober) Usage(roots []int, pss bool) (Usage, error) {
 	u.CPU, u.User, u.System = p.cpu()
 	u.Took = time.Since(began)
 	p.last = u
-	return u, nil
+	apart := map[string]Usage{}
+	for name, g := range parts {
+		its := g.usage(pss)
+		its.CPU, its.User, its.System = -1, -1, -1
+		apart[name] = its
+	}
+	return u, apart, nil
 }
 
 // look finds new members. Only processes that were not there at the last sample

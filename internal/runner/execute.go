@@ -119,6 +119,7 @@ func (t *trial) done(g *gathering, y *tally, readings *edge) error {
 	t.mu.Lock()
 	shared := y.shared
 	t.mu.Unlock()
+	step.Instances = t.instances()
 	step.Resources = t.sampler.ofStep(&step, y, readings, shared)
 	t.mu.Lock()
 	t.besides.recorded(y, len(t.record.Steps))

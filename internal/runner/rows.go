@@ -44,7 +44,7 @@ func (s *sampler) machine(at time.Time, m proc.MachineUsage, err error, began in
 		row.StealSeconds, row.SocketMemoryBytes = seconds(m.Steal), measured(m.SocketMemoryBytes)
 		s.steal = m.Steal - s.stealAt
 	}
-	s.sockets(&row)
+	s.sockets(&row, at)
 	var worst, p99 time.Duration
 	for _, l := range s.lateness {
 		if a, b, naps, err := l.Take(); err == nil && naps > 0 {
@@ -63,7 +63,7 @@ func (s *sampler) machine(at time.Time, m proc.MachineUsage, err error, began in
 const socketsShare = 0.05
 
 // sockets counts the sockets of both legs, when it is time to again.
-func (s *sampler) sockets(row *results.Sample) {
+func (s *sampler) sockets(row *results.Sample, at time.Time) {
 	began := evloop.Now()
 	if began < s.socketsDue {
 		return
@@ -93,6 +93,11 @@ func (s *sampler) sockets(row *results.Sample) {
 	row.FrontEstablished, row.FrontTimeWait = count(front["ESTABLISHED"]), count(front["TIME_WAIT"])
 	row.FrontCloseWait = count(front["CLOSE_WAIT"])
 	row.FrontFinWait = count(front["FIN_WAIT1"] + front["FIN_WAIT2"])
+	for i, n := range t.instances() {
+		its := s.blank(at, backendGroup(i))
+		its.BackEstablished = count(int(n))
+		s.write(its)
+	}
 	if len(s.roots["target"]) > 0 {
 		row.BackEstablished, row.BackTimeWait = count(back["ESTABLISHED"]), count(back["TIME_WAIT"])
 		row.BackCloseWait = count(back["CLOSE_WAIT"])

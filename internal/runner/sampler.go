@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -62,6 +63,8 @@ type sampler struct {
 	began      time.Time
 	failed     error
 	others     map[string]othersTook // by step
+
+	generations *generations // nil: the target has not been told to reload
 }
 
 // startSampler takes the first reading, before any tunnel is open, and begins.
@@ -227,12 +230,15 @@ func (s *sampler) mark(pss bool) reading {
 		r.tasks = m.Tasks
 	}
 	for name, pids := range s.roots {
-		u, err := s.usage(name, pids, pss)
+		u, parts, err := s.usage(name, pids, pss)
 		if err != nil {
 			continue // it has ended; what is not measured is not shown as zero
 		}
 		r.groups[name] = u
 		s.write(s.row(now, name, u))
+		for _, part := range slices.Sorted(maps.Keys(parts)) {
+			s.write(s.row(now, part, parts[part]))
+		}
 	}
 	if s.trial.board != nil && len(s.roots["target"]) == 0 {
 		// Its page is all that is seen of it.
@@ -246,18 +252,24 @@ func (s *sampler) mark(pss bool) reading {
 }
 
 // usage samples a group. The controller's descendants are all the others, so of
-// the controller only itself is counted.
-func (s *sampler) usage(name string, pids []int, pss bool) (proc.Usage, error) {
+// the controller only itself is counted. Of a target that has been told to reload the
+// generations are told apart.
+func (s *sampler) usage(name string, pids []int, pss bool) (proc.Usage, map[string]proc.Usage, error) {
 	if name == "controller" {
-		return s.probers[name].Alone(pids[0], pss)
+		u, err := s.probers[name].Alone(pids[0], pss)
+		return u, nil, err
 	}
 	if now := s.trial.instance.Processes; name == "target" && now != nil {
 		var err error
 		if pids, err = now(); err != nil { // a unit may have been started anew since
-			return proc.Usage{}, err
+			return proc.Usage{}, nil, err
 		}
 	}
-	return s.probers[name].Usage(pids, pss)
+	var part func(proc.Process) string
+	if name == "target" && s.generations != nil {
+		part = s.generations.of
+	}
+	return s.probers[name].UsageBy(pids, pss, part)
 }
 
 // targetNow is the target's use of CPUs and memory in the last second; negative:

@@ -111,6 +111,7 @@ func (t *trial) stopTarget(ctx context.Context, child *proc.Child) (string, erro
 func (t *trial) reload(ctx context.Context, child *proc.Child, name string, a targets.Action, before []proc.Process, at time.Time, d *deed) (text string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	t.sampler.reload(child.PID(), before)
 	told := make(chan struct{})
 	handshake := make(chan error, 1)
 	go func() { handshake <- t.nextHandshake(ctx, child, before, at, told, d) }()
@@ -147,6 +148,7 @@ func (t *trial) startAnew(ctx context.Context, old *proc.Child, before []proc.Pr
 	t.child = child
 	t.mu.Unlock()
 	t.sampler.add("target", child.PID())
+	t.sampler.anew()
 	if err := t.ready(ctx, child, t.instance.Addrs[0], t.run.scenario.WSS(t.target.Target), time.Minute); err != nil {
 		return "", &targetError{t.target.Name, err}
 	}

@@ -42,6 +42,7 @@ func TestData(t *testing.T) {
 			t.Valid, t.Error = false, "the target died"
 		}
 	}})
+	addParts(d)
 	charts, problems := Charts(d)
 	if len(problems) > 0 {
 		t.Errorf("problems: %v", problems)
@@ -133,6 +134,26 @@ func TestEventful(t *testing.T) {
 	}
 	for i := range charts {
 		look(t, dir, &charts[i])
+	}
+}
+
+// addParts adds samples of two backends to every trial, and of two generations to those of
+// event.
+func addParts(d *results.RunData) {
+	for _, trial := range d.Trials {
+		for i := range 3 {
+			at := trial.StartedS + float64(i)
+			add := func(group string, v results.Sample) {
+				v.TS, v.Block, v.Target, v.Group = at, trial.Block, trial.Target, group
+				d.Samples = append(d.Samples, v)
+			}
+			add("backend1", results.Sample{BackEstablished: new(float64(10 * i))})
+			add("backend2", results.Sample{BackEstablished: new(float64(20 - 10*i))})
+			if trial.Target == "event" {
+				add("target_g0", results.Sample{Threads: new(float64(50 - 25*i)), Processes: new(2.0), PSSBytes: new(4e6)})
+				add("target_g1", results.Sample{Threads: new(50.0), Processes: new(2.0)})
+			}
+		}
 	}
 }
 

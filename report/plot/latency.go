@@ -29,6 +29,7 @@ type source struct {
 	intervals map[intervalKey][]*results.Interval // of response times, by their start
 	samples   map[trialKey][]*results.Sample      // of the target's processes, by time
 	agents    map[trialKey][]*results.Sample      // of the generator, by time
+	parts     map[partKey][]*results.Sample       // of one instance of the backend, or one generation of the target
 	problems  []string
 }
 
@@ -46,7 +47,7 @@ func keyOf(t *results.Trial) trialKey { return trialKey{t.Block, t.Target} }
 
 func newSource(d *results.RunData) *source {
 	s := &source{data: d, run: d.Run, targets: aggregate.Targets(d), intervals: map[intervalKey][]*results.Interval{},
-		samples: map[trialKey][]*results.Sample{}, agents: map[trialKey][]*results.Sample{}}
+		samples: map[trialKey][]*results.Sample{}, agents: map[trialKey][]*results.Sample{}, parts: map[partKey][]*results.Sample{}}
 	for i := range d.Intervals {
 		if v := &d.Intervals[i]; v.Metric == metric || v.Metric == httpMetric {
 			k := intervalKey{trialKey{v.Block, v.Target}, v.Metric}
@@ -61,6 +62,10 @@ func newSource(d *results.RunData) *source {
 			s.samples[k] = append(s.samples[k], v)
 		case "agents":
 			s.agents[k] = append(s.agents[k], v)
+		default:
+			if base, n, is := partOf(v.Group); is {
+				s.parts[partKey{k, base, n}] = append(s.parts[partKey{k, base, n}], v)
+			}
 		}
 	}
 	for _, list := range s.intervals {

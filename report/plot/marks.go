@@ -40,7 +40,13 @@ func (s *source) marks(figure string) (list []Mark, about string) {
 			}
 		}
 	}
-	for _, step := range trials[0].Steps {
+	return marksOf(trials[0]), " Dotted lines: where a step begins."
+}
+
+// marksOf are the starts of a trial's steps.
+func marksOf(trial *results.Trial) (list []Mark) {
+	first := starts(trial)
+	for _, step := range trial.Steps {
 		text := step.Step
 		if strings.ContainsFunc(step.ID, func(r rune) bool { return r >= 'a' && r <= 'z' }) && step.ID != step.Step {
 			text = step.ID
@@ -48,7 +54,7 @@ func (s *source) marks(figure string) (list []Mark, about string) {
 		list = append(list, Mark{first[pass{step.ID, step.Iteration}], text})
 	}
 	slices.SortStableFunc(list, func(a, b Mark) int { return cmp.Compare(a.X, b.X) })
-	return list, " Dotted lines: where a step begins."
+	return list
 }
 
 const unmarked = " Steps begin at other times for one target than for another, so that none is marked."
