@@ -383,7 +383,7 @@ func TestMarks(t *testing.T) {
 			}
 		}}))
 		for _, chart := range charts {
-			if !strings.HasSuffix(chart.Name, "-time") {
+			if !strings.HasSuffix(chart.Name, "-time") || chart.Empty() { // parts have marks of their own target
 				continue
 			}
 			for _, p := range chart.Panels {
