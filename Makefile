@@ -52,6 +52,13 @@ calibrate: build ## inject known delays and judge what is measured of them (25 m
 evidence: ## the experiments that the bounds of validity were chosen by (8 minutes)
 	WSGAUGE_EVIDENCE=1 $(GO) test ./cmd/wsgauge -run TestEvidence -v -count 1 -timeout 30m
 
+.PHONY: evidence-compare
+evidence-compare: setup-peers setup-backends build ## peers, TLS on either leg and the three backends, at full size (30 minutes)
+	bin/wsgauge run peers
+	bin/wsgauge run tls
+	bin/wsgauge run tls --set backend_tls=true
+	for runtime in go node python; do bin/wsgauge run backends --set runtime=$$runtime || exit 1; done
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)
