@@ -1,7 +1,11 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"wsgauge/results"
 )
@@ -189,5 +193,26 @@ func checkTelemetry(t *testing.T, d *results.RunData) {
 		if m := of(t, trial, "push").Messages; m.Delivered != 200 || m.Scheduled != 200 || m.Answered != 0 {
 			t.Errorf("%s: %+v, want 200 delivered", trial.Target, m)
 		}
+	}
+}
+
+// The same scenarios as they are shipped, one after the other: what they expect has to
+// hold, and their tables are printed. A quarter of an hour: `make evidence`.
+func TestEvidenceShippedMPM(t *testing.T) {
+	if os.Getenv("WSGAUGE_EVIDENCE") == "" {
+		t.Skip("skipped: takes a quarter of an hour and prints tables; run it with make evidence")
+	}
+	needApache(t)
+	for _, name := range []string{"ceiling", "mpm", "ramp", "mixed", "messages", "churn", "telemetry"} {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join("..", "..", "scenarios", name+".yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			watchSegments(t)
+			r := start(t, string(text))
+			r.passed(15 * time.Minute)
+			fmt.Printf("\n%s\n", r.output.String())
+		})
 	}
 }
