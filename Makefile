@@ -49,8 +49,8 @@ calibrate: build ## inject known delays and judge what is measured of them (25 m
 	bin/wsgauge calibrate $(CALIBRATION)/modest $(CALIBRATION)/half
 
 .PHONY: evidence
-evidence: ## the experiments that the bounds of validity were chosen by (8 minutes)
-	WSGAUGE_EVIDENCE=1 $(GO) test ./cmd/wsgauge -run TestEvidence -v -count 1 -timeout 30m
+evidence: ## the experiments that the bounds of validity were chosen by, and shipped scenarios at full length (30 minutes)
+	WSGAUGE_EVIDENCE=1 $(GO) test ./cmd/wsgauge -run TestEvidence -v -count 1 -timeout 120m
 
 .PHONY: evidence-compare
 evidence-compare: setup-peers setup-backends build ## peers, TLS on either leg and the three backends, at full size (30 minutes)

@@ -5,7 +5,7 @@
 //
 //	chart.go               what a chart is
 //	latency.go shift.go resources.go  from records to charts
-//	groups.go parts.go openings.go tunnels.go failures.go workers.go requests.go  those of runs that have something to show
+//	groups.go parts.go sizes.go openings.go tunnels.go failures.go workers.go requests.go  those of runs that have something to show
 //	marks.go events.go     when steps began, and what was done to target and backends
 //	ticks.go labels.go     where the numbers and names stand
 //	theme.go draw.go bars.go  the drawing
@@ -115,7 +115,7 @@ func Charts(d *results.RunData) (charts []Chart, problems []string) {
 	s := newSource(d)
 	charts = []Chart{latencyByPercentile(s), addedLatency(s), latencyOverTime(s), cpuOverTime(s), memoryPerTunnel(s), descriptorsAndThreads(s)}
 	// What only some runs have is left out of the others' pages.
-	for _, c := range []Chart{cpuByGroup(s), openingsByStep(s), workersOverTime(s), requestsByPercentile(s), requestsOverTime(s), tunnelsOverTime(s), failuresByClass(s), backendsOverTime(s), generationsOverTime(s)} {
+	for _, c := range []Chart{cpuByGroup(s), costBySize(s), openingsByStep(s), workersOverTime(s), requestsByPercentile(s), requestsOverTime(s), tunnelsOverTime(s), failuresByClass(s), backendsOverTime(s), generationsOverTime(s)} {
 		if !c.Empty() {
 			charts = append(charts, c)
 		}

@@ -10,13 +10,17 @@ import (
 )
 
 // logTicks marks 1, 2 and 5 of every decade; over more than three decades the 2s
-// and 5s lose their labels, over more than ten only whole decades stay.
+// and 5s lose their labels, over more than ten only whole decades stay. Bytes, which are
+// counted by powers of two, have a mark at every fourth of them.
 type logTicks struct{ unit string }
 
 // Ticks implements plot.Ticker.
 func (t logTicks) Ticks(low, high float64) []plot.Tick {
 	if !(low > 0) || !(high >= low) || math.IsInf(high, 0) {
 		return nil
+	}
+	if t.unit == "B" {
+		return t.binary(low, high)
 	}
 	decades := math.Log10(high / low)
 	var ticks []plot.Tick
@@ -34,6 +38,20 @@ func (t logTicks) Ticks(low, high float64) []plot.Tick {
 		}
 	}
 	return ticks
+}
+
+// binary marks powers of 16, or of 2 where less than two of those lie in the range.
+func (t logTicks) binary(low, high float64) []plot.Tick {
+	for _, every := range []float64{4, 1} {
+		var ticks []plot.Tick
+		for e := math.Ceil(math.Log2(low)/every-1e-9) * every; e <= math.Log2(high)+1e-9 && len(ticks) < 100; e += every {
+			ticks = append(ticks, plot.Tick{Value: math.Exp2(e), Label: tickLabel(math.Exp2(e), t.unit)})
+		}
+		if len(ticks) > 1 || every == 1 {
+			return ticks
+		}
+	}
+	return nil
 }
 
 // logRange widens a range of values to 1-2-5 steps, at least a factor of five apart,

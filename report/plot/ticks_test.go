@@ -28,6 +28,8 @@ func TestTicks(t *testing.T) {
 	}{
 		{"log", logTicks{"ns"}, 50e3, 2e6, "50 µs 100 µs 200 µs 500 µs 1 ms 2 ms"},
 		{"log, many decades", logTicks{"ns"}, 1e3, 1e9, "1 µs   10 µs   100 µs   1 ms   10 ms   100 ms   1 s"},
+		{"log of bytes", logTicks{"B"}, 10, 2e6, "16 B 256 B 4 KiB 64 KiB 1 MiB"},
+		{"log of few bytes", logTicks{"B"}, 500, 2000, "512 B 1 KiB"},
 		{"log of zero", logTicks{"ns"}, 0, 1e9, ""},
 		{"per cent", linearTicks{"%"}, 0, 30, "0 5% 10% 15% 20% 25% 30%"},
 		{"seconds", linearTicks{"s"}, 0, 4.2, "0 1 s 2 s 3 s 4 s"},
