@@ -60,11 +60,11 @@ func TestMake(t *testing.T) {
 		t.Error("the run was not interrupted")
 	}
 	alone(t, p)
-	if n := strings.Count(p, "role=\"img\" aria-label="); n != 6 {
-		t.Errorf("%d plots have a text in their place, of 6", n)
+	if n := strings.Count(p, "role=\"img\" aria-label="); n != 7 {
+		t.Errorf("%d plots have a text in their place, of 7", n)
 	}
-	if n := strings.Count(p, "<summary>The numbers</summary>"); n != 6 {
-		t.Errorf("%d plots have their numbers beside, of 6", n)
+	if n := strings.Count(p, "<summary>The numbers</summary>"); n != 7 {
+		t.Errorf("%d plots have their numbers beside, of 7", n)
 	}
 }
 
@@ -147,7 +147,7 @@ func TestMakeAgain(t *testing.T) {
 	}
 	first := again(t, dir)
 	plots, err := filepath.Glob(filepath.Join(dir, "plots", "*"))
-	if err != nil || len(plots) != 12 {
+	if err != nil || len(plots) != 14 {
 		t.Errorf("plots: %v, %v", plots, err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "plots")); err != nil {

@@ -80,6 +80,9 @@ func Write(w io.Writer, d *results.RunData, charts []plot.Chart, problems []stri
 		Targets: targets(d), Facts: facts(d), Command: command(d.Run.Command), Scenario: string(d.Scenario),
 	}
 	for _, c := range charts {
+		if c.Optional && c.Empty() {
+			continue
+		}
 		one := chart{Chart: c}
 		if !c.Empty() {
 			svg, err := c.Inline()

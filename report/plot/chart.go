@@ -26,6 +26,8 @@ type Chart struct {
 	Alt     string // what it shows, for those who do not see it
 	Panels  []Panel
 	Table   Table // the numbers behind it
+	// Optional charts are about what only some runs have: when empty they are not missed.
+	Optional bool
 }
 
 // Empty tells that there is nothing to draw.
@@ -114,11 +116,9 @@ type Table struct {
 func Charts(d *results.RunData) (charts []Chart, problems []string) {
 	s := newSource(d)
 	charts = []Chart{latencyByPercentile(s), addedLatency(s), latencyOverTime(s), cpuOverTime(s), memoryPerTunnel(s), descriptorsAndThreads(s)}
-	// What only some runs have is left out of the others' pages.
 	for _, c := range []Chart{cpuByGroup(s), costBySize(s), openingsByStep(s), workersOverTime(s), requestsByPercentile(s), requestsOverTime(s), tunnelsOverTime(s), failuresByClass(s), backendsOverTime(s), generationsOverTime(s)} {
-		if !c.Empty() {
-			charts = append(charts, c)
-		}
+		c.Optional = true
+		charts = append(charts, c)
 	}
 	return charts, s.problems
 }
