@@ -18,7 +18,7 @@ func TestShippedLimits(t *testing.T) {
 	runShipped(t, []shippedCase{
 		{"timeouts", []string{"--targets", strings.Join(slices.Sorted(maps.Keys(silentEnds)), ","),
 			"--set", "n=5", "--set", "short=1s", "--set", "long=2s", "--set", "least=1800ms", "--set", "most=2200ms",
-			"--set", "past=2600ms", "--set", "beat=500ms"}, checkTimeouts},
+			"--set", "past=4s", "--set", "beat=500ms"}, checkTimeouts},
 		{"fd-exhaustion", []string{"--targets", "event-a,event-b,event-c,nginx", "--set", "n=50"}, checkDescriptors},
 		{"hostile", []string{"--targets", "event-reqtimeout,nginx", "--set", "n=5", "--set", "rate=100/s", "--set", "beside=1500ms", "--set", "look=500ms"}, checkHostile},
 	})
