@@ -33,8 +33,8 @@ func TestShippedLimits(t *testing.T) {
 	}
 }
 
-// byTarget are the trials, one of each target that can run here.
-func byTarget(t *testing.T, d *results.RunData) map[string]*results.Trial {
+// trialsByTarget are the trials, one of each target that can run here.
+func trialsByTarget(t *testing.T, d *results.RunData) map[string]*results.Trial {
 	t.Helper()
 	all := map[string]*results.Trial{}
 	for i := range d.Trials {
@@ -58,7 +58,7 @@ var silentEnds = map[string]bool{
 // behind is held as long.
 func checkTimeouts(t *testing.T, d *results.RunData) {
 	const limit = 2.0
-	for name, trial := range byTarget(t, d) {
+	for name, trial := range trialsByTarget(t, d) {
 		idle, ends := of(t, trial, "idle"), silentEnds[name]
 		switch {
 		case !ends && (len(idle.Closures) > 0 || idle.IdleBeforeClose != nil):
@@ -99,7 +99,7 @@ func checkTimeouts(t *testing.T, d *results.RunData) {
 // with its own class and code; nobody who has a tunnel loses it.
 func checkDescriptors(t *testing.T, d *results.RunData) {
 	seen := map[string]bool{}
-	all := byTarget(t, d)
+	all := trialsByTarget(t, d)
 	for name, trial := range all {
 		crowd, live := of(t, trial, "crowd"), of(t, trial, "live")
 		if len(live.Failures)+len(live.Closures) > 0 || live.Messages.Sent < 50 || live.Messages.Answered != live.Messages.Sent {
@@ -151,7 +151,7 @@ func checkDescriptors(t *testing.T, d *results.RunData) {
 // checkPorts: 200 ports are at most 200 tunnels to one backend. The run's own bus listens
 // on one of them, and on the others nobody.
 func checkPorts(t *testing.T, d *results.RunData, out bool) {
-	all := byTarget(t, d)
+	all := trialsByTarget(t, d)
 	if got := d.Run.Host.Sysctls["net.ipv4.ip_local_port_range"]; got != "20000 20199" {
 		t.Errorf("the range was %s", got)
 	}
@@ -176,7 +176,7 @@ func checkPorts(t *testing.T, d *results.RunData, out bool) {
 // checkHostile: what comes of each offence; and bystanders get all of their answers.
 func checkHostile(t *testing.T, d *results.RunData) {
 	const n = 5
-	for name, trial := range byTarget(t, d) {
+	for name, trial := range trialsByTarget(t, d) {
 		both := func(ids ...string) map[string]int64 {
 			sum := map[string]int64{}
 			for _, id := range ids {
