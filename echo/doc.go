@@ -15,6 +15,8 @@
 //     505; a method other than GET: 405; anything else that is not valid, a
 //     Sec-WebSocket-Key without its Upgrade header included (a proxy has dropped
 //     it): 400.
+//   - A valid handshake with the header X-Refuse: STATUS: that status (200 to 599) in
+//     place of the 101; after a 2xx the connection stays open for the next request.
 //   - Any other GET or HEAD: 200 with a short text, and the connection stays open
 //     for the next request. Other methods: 405. A request with a body: 400.
 //   - A request head over 8 KiB: 431. No head holds more than that. One that is not

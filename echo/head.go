@@ -19,6 +19,7 @@ type request struct {
 	hasBody      bool
 	origin       []byte
 	wants        expectation
+	refuse       []byte // X-Refuse; nil when there is none
 }
 
 // wantsWebSocket tells whether the request is an opening handshake, or what a
@@ -63,6 +64,8 @@ func (r *request) header(name string, value []byte) {
 		r.keepAlive = r.keepAlive || hasToken(value, "keep-alive")
 	case strings.EqualFold(name, "Sec-WebSocket-Key"):
 		r.key = value
+	case strings.EqualFold(name, refuseHeader):
+		r.refuse = value
 	case strings.EqualFold(name, "Content-Length"):
 		r.hasBody = r.hasBody || string(value) != "0"
 	case strings.EqualFold(name, "Transfer-Encoding"):

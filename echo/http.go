@@ -14,6 +14,10 @@ import (
 // headLimit bounds a request head, in bytes.
 const headLimit = 8 << 10
 
+// refuseHeader asks for a status in place of the 101: so a client can see what a proxy
+// makes of a backend that does not upgrade.
+const refuseHeader = "X-Refuse"
+
 const (
 	greeting  = "wsgauge echo\n" // the answer to a plain GET
 	malformed = "malformed request head"
@@ -67,6 +71,8 @@ func (k *codec) upgrade(s *session, r *request, head []byte) next {
 	case r.key != nil && !isKey(r.key):
 		k.refuse(http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64", "")
 		return fail
+	case r.refuse != nil:
+		return k.refuseAsAsked(r)
 	}
 	if status, why := r.unexpected(); status != 0 {
 		k.refuse(status, why, "")
@@ -92,6 +98,25 @@ func (k *codec) upgrade(s *session, r *request, head []byte) next {
 		extra = "Allow: GET\r\n"
 	}
 	k.refuse(status, err.Error(), extra)
+	return fail
+}
+
+// refuseAsAsked answers a handshake with the status that it names, 200 to 599. After a
+// 2xx the connection stays, as after any request that was served.
+func (k *codec) refuseAsAsked(r *request) next {
+	status, err := strconv.Atoi(string(r.refuse))
+	switch {
+	case err != nil || status < 200 || status > 599:
+		k.refuse(http.StatusBadRequest, refuseHeader+" is no status from 200 to 599", "")
+		return fail
+	case status == http.StatusNoContent || status == http.StatusNotModified: // which have no body
+		k.refuse(http.StatusBadRequest, refuseHeader+" is a status without a body", "")
+		return fail
+	case status < 300 && !r.close:
+		k.respond(status, greeting, "", true)
+		return goOn
+	}
+	k.refuse(status, "refused as asked", "")
 	return fail
 }
 

@@ -83,6 +83,11 @@ func TestHandshakeIsAnsweredByTheStandard(t *testing.T) {
 		{"no origin, and it says one", with("X-Expect-Origin: https://a.test"), 403},
 		{"an origin, and nothing said of it", with("Origin: https://b.test"), 101},
 		{"garbage", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400}, // a TLS ClientHello
+		{"refused as asked", with("X-Refuse: 200\r\nConnection: close"), 200},
+		{"refused as asked, by an error", with("x-refuse: 503"), 503},
+		{"refused by what is no status", with("X-Refuse: 101"), 400},
+		{"refused by what has no body", with("X-Refuse: 204"), 400},
+		{"not valid, and refused", with("X-Refuse: 200\r\nHost: b"), 400},
 		{"too long", with("X: " + strings.Repeat("x", headLimit)), 431},
 		{"never ends", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2*headLimit), 431},
 	} {

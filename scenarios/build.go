@@ -35,6 +35,7 @@ func build(raw *rawScenario, m *mistakes) (*Scenario, *builder) {
 	for i := range raw.Targets {
 		s.Targets = append(s.Targets, b.target(&raw.Targets[i]))
 	}
+	s.Netns = b.netns()
 	s.Steps = b.stepList(raw.Steps, "", 0)
 	b.checkCourse(raw.Steps)
 	b.checkOrders(raw.Steps)

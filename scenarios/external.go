@@ -125,6 +125,8 @@ func (b *builder) checkDisruptive(s *Scenario) {
 			switch {
 			case step.Connect.Until.known:
 				tell(step.Connect.Until.mark, "until: failure")
+			case step.Connect.Behave.known:
+				tell(step.Connect.Behave.mark, "behave: "+step.Connect.Behave.v)
 			case step.Close.How.v == "vanish":
 				tell(step.Close.How.mark, "how: vanish")
 			case signals && step.Signal.Action.known:

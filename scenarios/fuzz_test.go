@@ -108,7 +108,7 @@ func checkSteps(t *testing.T, steps []Step, ids map[string]bool) {
 		case "hold":
 			ok = ok && s.Hold.For > 0
 		case "wait":
-			ok = ok && (s.Wait.For > 0) != (s.Wait.Until == "drained") && (s.Wait.Limit > 0) == (s.Wait.Until == "drained")
+			ok = ok && (s.Wait.For > 0) != (s.Wait.Until != "") && (s.Wait.Limit > 0) == (s.Wait.Until != "")
 		case "http":
 			ok = ok && s.HTTP.Rate > 0 && s.HTTP.For > 0 && s.HTTP.Connections > 0 && s.HTTP.Timeout > 0 && s.HTTP.Path != ""
 		case "backend":

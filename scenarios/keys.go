@@ -32,11 +32,17 @@ type rawScenario struct {
 	Blocks  count       `json:"blocks,omitempty" max:"1000" default:"3" jsonschema:"Trials of each target. --blocks replaces it."`
 	Seed    seed        `json:"seed,omitempty" default:"1" jsonschema:"Seed of everything random: order of targets, arrivals, which connection gets a message. --seed replaces it."`
 	Agents  rawAgents   `json:"agents,omitempty" default:"1" jsonschema:"The load generator: a number of processes, or their layout. --agents replaces the number."`
+	Netns   rawNetns    `json:"netns,omitempty" jsonschema:"A network namespace of the run's own: a loopback with settings of its own, that nothing else of the machine shares. It takes root."`
 	Steps   stepList    `json:"steps" jsonschema:"What is done to every target, one step after the other."`
 	Expect  expectTexts `json:"expect,omitempty" jsonschema:"What has to hold. When one does not, the exit code is 3."`
 	Claim   rawClaim    `json:"claim,omitempty" jsonschema:"What guides say of the proxy, and the rules by which the run's figures decide whether it is so."`
 
 	_ struct{} `later:"capacity|gate|soak|size"`
+}
+
+type rawNetns struct {
+	section
+	Ports text `json:"ip_local_port_range" example:"20000 20199" jsonschema:"Ephemeral ports of everything in it (net.ipv4.ip_local_port_range): the first and the last, from 10002 to 65535."`
 }
 
 type rawBackend struct {
@@ -184,6 +190,8 @@ type rawConnect struct {
 	Headers     headers  `json:"headers,omitempty" jsonschema:"Headers of the request besides those of the handshake. Values may hold {conn}."`
 	Subprotocol text     `json:"subprotocol,omitempty" form:"subprotocol" example:"mqtt" jsonschema:"Sec-WebSocket-Protocol: a token, or several with commas."`
 
+	Behave word `json:"behave,omitempty" words:"slow_head|garbage|never_read|huge_claim|early_bytes" jsonschema:"How the client offends: slow_head sends its request a byte every 100ms; garbage sends bytes that are no frame after the 101, huge_claim the header of a frame of 2^62 bytes; never_read reads nothing after the 101; early_bytes sends a frame behind the request. Without it: not at all."`
+
 	TLS rawClientTLS `json:"tls,omitempty" jsonschema:"Choices of the clients, where they connect by wss. Targets that speak ws ignore them."`
 
 	Lifetime  duration     `json:"lifetime,omitempty" min:"1ms" example:"5m" jsonschema:"So long after it opened a connection is closed, when its answers have come, and opened anew under its number: churn. Without it it stays."`
@@ -256,7 +264,7 @@ type rawClose struct {
 type rawWait struct {
 	section
 	For   duration `json:"for,omitempty" example:"1s" jsonschema:"How long. Either for or until."`
-	Until word     `json:"until,omitempty" words:"drained" jsonschema:"drained: no socket is left on either leg, TIME_WAIT apart, and no worker is busy. Either for or until."`
+	Until word     `json:"until,omitempty" words:"drained|released" jsonschema:"drained: no socket is left on either leg, TIME_WAIT apart, and no worker is busy. released: the target has closed the connection of every client, whether the client has noticed or not, and no worker is busy. Either for or until."`
 	Limit duration `json:"limit,omitempty" default:"60s" jsonschema:"With until: the longest wait. Then the step ends all the same, and says so."`
 }
 

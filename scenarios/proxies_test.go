@@ -99,7 +99,7 @@ steps: [wait: {for: 1s}]
 }
 
 func TestDisruptive(t *testing.T) {
-	const steps = "steps:\n- connect: {connections: 1, until: failure}\n- close: {how: vanish}\n- signal: graceful\n"
+	const steps = "steps:\n- connect: {connections: 1, until: failure}\n- connect: {connections: 1, behave: garbage}\n- close: {how: vanish}\n- signal: graceful\n"
 	for url, far := range map[string]bool{"ws://127.9.9.9:80": false, "ws://[::1]:80": false, "ws://localhost:80": false, "ws://192.0.2.1:80": true, "ws://host.example:80": true} {
 		body := `targets: [direct, {name: x, external: {url: "` + url + `", pids: [1]}}]` + "\n" + steps
 		if !far {
@@ -107,7 +107,7 @@ func TestDisruptive(t *testing.T) {
 			continue
 		}
 		text := fails(t, body, Options{}).Error()
-		for _, want := range []string{"until: failure would disturb target x", "how: vanish would", "signal: graceful would", "--allow-disruptive"} {
+		for _, want := range []string{"until: failure would disturb target x", "behave: garbage would", "how: vanish would", "signal: graceful would", "--allow-disruptive"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is not in\n%s", url, want, text)
 			}
@@ -120,7 +120,7 @@ func TestDisruptive(t *testing.T) {
 	}
 	// A backend elsewhere is not restarted, but it is filled.
 	body := "backend: {external: \"ws://192.0.2.1:80\"}\ntargets: [tunnel]\n" + steps
-	if errs := fails(t, body, Options{}); len(errs) != 2 {
+	if errs := fails(t, body, Options{}); len(errs) != 3 {
 		t.Error(errs)
 	}
 }

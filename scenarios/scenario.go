@@ -16,6 +16,7 @@ type Scenario struct {
 	Blocks  int
 	Seed    uint64
 	Agents  Agents
+	Netns   *Netns // nil: the network is the machine's
 	Steps   []Step
 	// Expect holds the texts of Expectations, in the same order. Those that name a
 	// target which was not chosen are in neither.
@@ -291,6 +292,7 @@ type Connect struct {
 	Path        string            // may hold {conn}; empty: that of an external target's URL, or /
 	Headers     map[string]string // values may hold {conn}
 	Subprotocol string
+	Behave      string // slow_head | garbage | never_read | huge_claim | early_bytes; empty: as it should
 	TLS         ClientTLS
 	Lifetime    time.Duration // 0: no end; then it closes and opens anew
 	Reconnect   *Reconnect    // nil: what the other side ended stays ended
@@ -362,8 +364,10 @@ type Close struct {
 
 // Wait does nothing for a while, or until what the others do is over.
 type Wait struct {
-	For   time.Duration // 0 with Until
-	Until string        // drained: no socket is left on either leg, and no worker busy
+	For time.Duration // 0 with Until
+	// Until is drained: no socket is left on either leg, and no worker busy; or
+	// released: the target holds no client's connection, and no worker is busy.
+	Until string
 	Limit time.Duration // of Until; then the step ends all the same, and says so
 }
 

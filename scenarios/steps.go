@@ -76,7 +76,7 @@ func (b *builder) stepName(id text) {
 func (b *builder) connect(raw *rawConnect) *Connect {
 	c := &Connect{
 		Connections: raw.Connections.v, Until: raw.Until.v, Rate: raw.Rate.v, Group: raw.Group.v, Timeout: raw.Timeout.v,
-		OnTimeout: raw.OnTimeout.v, Path: raw.Path.v, Subprotocol: raw.Subprotocol.v, Lifetime: raw.Lifetime.v,
+		OnTimeout: raw.OnTimeout.v, Path: raw.Path.v, Subprotocol: raw.Subprotocol.v, Behave: raw.Behave.v, Lifetime: raw.Lifetime.v,
 	}
 	if r := &raw.Reconnect; r.given() {
 		c.Reconnect = &Reconnect{After: r.After.v, Factor: r.Factor.v, Jitter: r.Jitter.v, Max: max(r.Max.v, r.After.v)}

@@ -53,6 +53,9 @@ func check(s streams, name string, flags scenarioFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := enterNetwork(sc, ""); err != nil {
+		return err
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return err

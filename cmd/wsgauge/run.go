@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wsgauge/internal/proc"
 	"wsgauge/internal/runner"
 	"wsgauge/report"
 	"wsgauge/report/claim"
@@ -148,6 +149,9 @@ func runScenario(ctx context.Context, s streams, name string, o runOptions) erro
 	if err != nil {
 		return err
 	}
+	if err := enterNetwork(sc, o.nats); err != nil {
+		return err
+	}
 	realtime, err := realtimeShares(o.realtime)
 	if err != nil {
 		return err
@@ -191,6 +195,21 @@ func runScenario(ctx context.Context, s streams, name string, o runOptions) erro
 		err = errors.Join(err, unlessClosed(table.Write(talk, data, o.out)))
 	}
 	return ending(ctx, record, data, err)
+}
+
+// enterNetwork begins the command anew in the network namespace that a scenario asks for,
+// where it returns nil, as it does when none is asked for.
+func enterNetwork(sc *scenarios.Scenario, nats string) error {
+	if sc.Netns == nil {
+		return nil
+	}
+	if nats != "" {
+		return usage(fmt.Errorf("--nats: scenario %s has a network namespace of its own, from which no other bus can be reached; leave the flag out", sc.Name))
+	}
+	if err := proc.EnterNetwork(sc.Netns.PortRange()); err != nil {
+		return fmt.Errorf("scenario %s: netns: %w", sc.Name, err)
+	}
+	return nil
 }
 
 // ending is the exit code of a run that has left a record. An interruption comes

@@ -24,7 +24,7 @@ func (t *trial) own(j *job, b branch, s scenarios.Step) {
 		j.act = func(ctx context.Context, d *deed) error { return t.actOnBackends(ctx, s.ID, *s.Backend, d) }
 	case s.Wait.Until != "":
 		j.action, j.most = s.Wait.Until, s.Wait.Limit+time.Minute
-		j.act = func(ctx context.Context, d *deed) error { return t.untilDrained(ctx, s.ID, s.Wait.Limit, d) }
+		j.act = func(ctx context.Context, d *deed) error { return t.untilFree(ctx, s.ID, *s.Wait, d) }
 	default:
 		j.most = s.Wait.For
 		if b.beside {

@@ -235,6 +235,10 @@ func (r *run) survey() error {
 		CPU: host.CPU, CPUs: host.CPUs, MemoryBytes: host.MemoryBytes, Sysctls: host.Sysctls}
 	r.record.Limits = results.Limits{NofileSoft: r.limits.NofileSoft, NofileHard: r.limits.NofileHard,
 		Nproc: r.limits.Nproc, PidMax: r.limits.PidMax}
+	if n := s.Netns; n != nil && host.Sysctls["net.ipv4.ip_local_port_range"] != n.PortRange() {
+		return fmt.Errorf("the scenario has a network namespace whose ephemeral ports are %s, and here they are %s: it was not entered (proc.EnterNetwork)",
+			n.PortRange(), host.Sysctls["net.ipv4.ip_local_port_range"])
+	}
 	r.record.Placement = r.layout.record(r.targets)
 	if r.record.Backend = r.backendInfo(sum); r.backend.remote != nil {
 		r.record.Placement.Backend = "" // nobody knows
