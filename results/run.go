@@ -34,6 +34,9 @@ type Run struct {
 	// Params are the values that the scenario was run with, those of the command line
 	// included.
 	Params map[string]string `json:"params,omitempty"`
+	// MaxSteal is the share of the machine's time that the hypervisor was allowed to take;
+	// 0: no other than usual.
+	MaxSteal float64 `json:"max_steal,omitempty"`
 	// Claim is what the run was to decide; nil: nothing besides Expect.
 	Claim *Claim `json:"claim,omitempty"`
 }

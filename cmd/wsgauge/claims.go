@@ -28,6 +28,7 @@ type claimsOptions struct {
 	write    string
 	from     []string
 	realtime string
+	maxSteal string
 }
 
 func newClaims(s streams) *cobra.Command {
@@ -53,6 +54,7 @@ Exit codes: 0 every claim was decided, whichever way; 1 one could not be measure
 	c.Flags().StringVar(&o.write, "write", "", "write the claims and what they came to as a page, `FILE`, in Markdown")
 	c.Flags().StringArrayVar(&o.from, "from", nil, "run nothing; take the records below `DIR`, decided by this version's rules.\nMay be repeated: of a claim that is in several the last one counts")
 	c.Flags().StringVar(&o.realtime, "realtime", "", "as of run")
+	addMaxSteal(c, &o.maxSteal)
 	return c
 }
 
@@ -151,6 +153,7 @@ type claimsRun struct {
 	out      string
 	exe      string
 	realtime *runner.Realtime
+	steal    float64
 	planned  time.Duration // of all
 	done     time.Duration // what was planned for those that are over
 	took     time.Duration // what they took
@@ -160,6 +163,9 @@ func newClaimsRun(s streams, list []*scenarios.Scenario, o claimsOptions) (*clai
 	m := &claimsRun{s: s, list: list, out: o.out}
 	var err error
 	if m.realtime, err = realtimeShares(o.realtime); err != nil {
+		return nil, err
+	}
+	if m.steal, err = maxSteal(o.maxSteal); err != nil {
 		return nil, err
 	}
 	if m.exe, err = os.Executable(); err != nil {
@@ -258,7 +264,7 @@ func (m *claimsRun) measure(ctx context.Context, sc *scenarios.Scenario) (claim.
 func (m *claimsRun) run(ctx context.Context, sc *scenarios.Scenario, dir string, row *claim.Row) (claim.Finding, error) {
 	watcher := newProgress(m.s.out)
 	record, err := runner.Run(ctx, runner.Options{Scenario: sc, Out: dir, Executable: m.exe,
-		Version: versionText(), Command: os.Args, Realtime: m.realtime, Watcher: watcher})
+		Version: versionText(), Command: os.Args, Realtime: m.realtime, MaxSteal: m.steal, Watcher: watcher})
 	watcher.end()
 	if record == nil {
 		return claim.Finding{}, err

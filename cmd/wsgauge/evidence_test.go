@@ -18,6 +18,7 @@ func TestEvidence(t *testing.T) {
 	if os.Getenv("WSGAUGE_EVIDENCE") == "" {
 		t.Skip("skipped: takes minutes and prints tables; run it with make evidence")
 	}
+	t.Setenv(envMaxSteal, "") // here it matters
 	t.Run("A against A", aAgainstA)
 	t.Run("rates", rates)
 	t.Run("busy loops", busyLoops)

@@ -205,7 +205,7 @@ steps:
 		t.Errorf("exit code %d\n%s", code, r.output.String())
 	}
 	trial := &r.records().Trials[0]
-	if !trial.TargetEnded || !strings.Contains(trial.Error, "have ended") || trial.Closures["closed_by_peer"]+trial.Closures["closed_by_reset"] != 5 {
+	if !trial.TargetEnded || !strings.Contains(trial.Error, "have ended") || trial.Closures["closed_by_peer"]+trial.Closures["closed_reset"] != 5 {
 		t.Errorf("target ended %v, error %q, closures %v", trial.TargetEnded, trial.Error, trial.Closures)
 	}
 }

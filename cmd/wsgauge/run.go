@@ -80,6 +80,7 @@ type runOptions struct {
 	requireAll bool
 	nats       string
 	realtime   string
+	maxSteal   string
 	sources    []string
 }
 
@@ -106,6 +107,7 @@ Exit codes: 0 passed; 1 error; 2 usage or invalid scenario; 3 an expectation fai
 	c.Flags().BoolVar(&o.json, "json", false, "print the lines of trials.jsonl on stdout, all else on stderr")
 	c.Flags().BoolVar(&o.requireAll, "require-all", false, "fail when a target cannot run here, instead of skipping it")
 	c.Flags().StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster to use (default: an embedded server on loopback)")
+	addMaxSteal(c, &o.maxSteal)
 	c.Flags().StringVar(&o.realtime, "realtime", "", "share of a CPU up to which the loops of agents and backend have real-time\n"+
 		"priority where that is permitted, `AGENTS,BACKEND`; 0,0 turns it off\n(default: as docs/methodology.md says)")
 	c.Flags().StringSliceVar(&o.sources, "source", nil, "addresses of this machine that clients of external targets dial from, in turn,\n"+
@@ -123,6 +125,32 @@ func addresses(list []string) (out []netip.Addr, err error) {
 		out = append(out, a.Unmap())
 	}
 	return out, nil
+}
+
+// envMaxSteal is the default of --max-steal.
+const envMaxSteal = "WSGAUGE_MAX_STEAL"
+
+// addMaxSteal adds the flag to a verb that runs trials.
+func addMaxSteal(c *cobra.Command, place *string) {
+	c.Flags().StringVar(place, "max-steal", "", "share of the machine's time that the hypervisor may take before a trial is invalid,\n"+
+		"`SHARE` such as 10% (default: $"+envMaxSteal+", else 5%); it stands in run.json")
+}
+
+// maxSteal reads the flag's value, or else the variable's; 0 for neither.
+func maxSteal(flag string) (float64, error) {
+	name, text := "--max-steal", flag
+	if text == "" {
+		name, text = envMaxSteal, os.Getenv(envMaxSteal)
+	}
+	if text == "" {
+		return 0, nil
+	}
+	number, percent := strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(number, 64)
+	if !percent || err != nil || !(v > 0 && v <= 100) {
+		return 0, usage(fmt.Errorf("%s %s: want a share of the machine's time, more than 0%% and at most 100%%, as in 10%%", name, text))
+	}
+	return v / 100, nil
 }
 
 // realtimeShares reads the flag's value; nil for none.
@@ -156,6 +184,10 @@ func runScenario(ctx context.Context, s streams, name string, o runOptions) erro
 	if err != nil {
 		return err
 	}
+	steal, err := maxSteal(o.maxSteal)
+	if err != nil {
+		return err
+	}
 	sources, err := addresses(o.sources)
 	if err != nil {
 		return err
@@ -181,7 +213,7 @@ func runScenario(ctx context.Context, s streams, name string, o runOptions) erro
 		watcher.records = s.out
 	}
 	record, runErr := runner.Run(ctx, runner.Options{Scenario: sc, Out: o.out, Executable: exe,
-		Version: versionText(), Command: os.Args, NATS: o.nats, RequireAll: o.requireAll, Realtime: realtime, Sources: sources, Watcher: watcher})
+		Version: versionText(), Command: os.Args, NATS: o.nats, RequireAll: o.requireAll, Realtime: realtime, MaxSteal: steal, Sources: sources, Watcher: watcher})
 	watcher.end()
 	if record == nil {
 		if ctx.Err() != nil {

@@ -43,6 +43,9 @@ type Options struct {
 	Sources []netip.Addr
 	// Realtime is how far agents and backend go before others; nil: as usual.
 	Realtime *Realtime
+	// MaxSteal is the share of the machine's time (0 to 1) that the hypervisor may take
+	// before a trial is invalid; 0: as usual.
+	MaxSteal float64
 	Watcher  Watcher
 }
 
@@ -240,6 +243,7 @@ func (r *run) survey() error {
 			n.PortRange(), host.Sysctls["net.ipv4.ip_local_port_range"])
 	}
 	r.record.Placement = r.layout.record(r.targets)
+	r.record.MaxSteal = r.MaxSteal
 	if r.record.Backend = r.backendInfo(sum); r.backend.remote != nil {
 		r.record.Placement.Backend = "" // nobody knows
 	}

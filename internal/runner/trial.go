@@ -97,7 +97,7 @@ func (t *trial) finish(clock clockCheck) {
 	slices.SortStableFunc(t.record.Steps, func(a, b results.Step) int { return cmp.Compare(a.StartedS, b.StartedS) })
 	t.record.EndedS = time.Since(t.run.start).Seconds()
 	t.record.Figures = figures(&t.sum, t.peak, covered(t.windows))
-	c := circumstances{clockDrift: clock.drift()}
+	c := circumstances{clockDrift: clock.drift(), maxSteal: t.run.MaxSteal}
 	if t.sampler != nil {
 		t.record.Resources = t.sampler.total(&t.record)
 		c.longestGap, c.stolen, c.others = t.sampler.gap(), t.sampler.stolen(), t.sampler.others

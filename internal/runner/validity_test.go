@@ -94,6 +94,7 @@ func TestJudge(t *testing.T) {
 		}, nil},
 		"clock step":     {func(_ *results.Trial, c *circumstances) { c.clockDrift = -time.Second }, []string{"all"}},
 		"stolen":         {func(_ *results.Trial, c *circumstances) { c.stolen = 0.2 }, []string{"all"}},
+		"tolerated":      {func(_ *results.Trial, c *circumstances) { c.stolen, c.maxSteal = 0.2, 0.25 }, nil},
 		"other programs": {func(_ *results.Trial, c *circumstances) { c.others = map[string]othersTook{"load": {machine: 0.3}} }, []string{"response_time", "service_time"}},
 		"others beside": {func(_ *results.Trial, c *circumstances) {
 			c.others = map[string]othersTook{"load": {machine: 0.01, beside: 0.3}}
