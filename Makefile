@@ -24,10 +24,16 @@ build: ## bin/wsgauge
 quickstart: setup build ## compare a direct connection, the reference tunnel and Apache's three MPMs
 	bin/wsgauge run quickstart
 
-# One package at a time: many tests start real servers and watch their times.
+# One package at a time: many tests start real servers and watch their times. In the last
+# package most wait for times that a configuration sets.
 .PHONY: test
-test: setup setup-backends vet ## all tests
-	$(GO) test -p 1 -timeout 9m ./...
+test: setup setup-backends vet ## all tests; shipped scenarios only where the suite shows nothing else of it
+	$(GO) test -p 1 -timeout 9m $$($(GO) list ./... | grep -v cmd/wsgauge)
+	$(GO) test -parallel 4 -timeout 9m ./cmd/wsgauge
+
+.PHONY: test-scenarios
+test-scenarios: setup-peers setup-backends ## every shipped scenario in a short form (8 minutes)
+	WSGAUGE_SCENARIOS=1 $(GO) test ./cmd/wsgauge -run TestShipped -v -count 1 -timeout 30m
 
 .PHONY: vet
 vet: ## format and static checks

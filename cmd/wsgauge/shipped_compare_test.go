@@ -52,6 +52,7 @@ func needPrograms(t *testing.T, programs ...string) {
 // Every handshake of the scenario tls is of the version and the kind that its step is
 // called after, at whichever proxy.
 func TestShippedTLS(t *testing.T) {
+	atLeisure(t)
 	t.Parallel()
 	needPrograms(t, "apache2", "nginx")
 	short := []string{"--blocks", "1", "--set", "n=12", "--set", "messages=200/s", "--set", "for=500ms", "--set", "warmup=200ms"}
@@ -105,6 +106,7 @@ func handshakes(t *testing.T, trial *results.Trial, n int64) {
 }
 
 func TestShippedBackends(t *testing.T) {
+	atLeisure(t)
 	t.Parallel()
 	needPrograms(t, "apache2")
 	for _, runtime := range []string{"go", "node", "python"} {
@@ -131,6 +133,7 @@ func TestShippedBackends(t *testing.T) {
 }
 
 func TestShippedPeers(t *testing.T) {
+	atLeisure(t)
 	t.Parallel()
 	needPrograms(t, "apache2", "nginx", "haproxy", "caddy")
 	r := startRun(t, "peers", "--blocks", "1", "--targets", "apache,nginx,haproxy,caddy", "--set", "n=20", "--set", "rate=200/s", "--set", "for=500ms", "--set", "warmup=200ms")
@@ -153,6 +156,7 @@ func TestShippedPeers(t *testing.T) {
 // The old process of lighttpd serves its tunnels on until its time is over; the new one
 // is there at once.
 func TestShippedLighttpd(t *testing.T) {
+	atLeisure(t)
 	t.Parallel()
 	needPrograms(t, "lighttpd")
 	r := startRun(t, "lighttpd", "--targets", "lighttpd", "--set", "n=30", "--set", "old=2")

@@ -117,6 +117,7 @@ func generationsInSamples(t *testing.T, d *results.RunData) {
 // The peers have no such limit: each of their reloads leaves an old worker to the tunnels
 // it has.
 func TestShippedRestartsOfPeers(t *testing.T) {
+	atLeisure(t)
 	t.Parallel()
 	d := shipped(t, "restarts", "--targets", "tunnel,nginx,haproxy", "--set", "n=20", "--set", "threads=10")
 	for i := range d.Trials {
@@ -139,6 +140,7 @@ func TestShippedRestartsOfPeers(t *testing.T) {
 
 // All clients come back after a hard restart, whatever their attempts met.
 func TestShippedRestartStorm(t *testing.T) {
+	atLeisure(t)
 	needApache(t)
 	t.Parallel()
 	d := shipped(t, "restart-storm", "--targets", "event,tunnel", "--set", "n=60", "--set", "workers=96", "--set", "threads=16", "--set", "for=8s")

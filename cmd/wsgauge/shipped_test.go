@@ -20,11 +20,28 @@ type shippedCase struct {
 	check func(*testing.T, *results.RunData)
 }
 
+// envScenarios has tests run that `make test` has no time for.
+const envScenarios = "WSGAUGE_SCENARIOS"
+
+// atLeisure skips a test that repeats what the suite shows elsewhere, by a shipped scenario.
+func atLeisure(t *testing.T) {
+	t.Helper()
+	if os.Getenv(envScenarios) == "" {
+		t.Skip("skipped: a shipped scenario in a short form; make test-scenarios runs them all")
+	}
+}
+
+// always are the scenarios whose results the suite has to show every time.
+var always = map[string]bool{"ceiling": true, "timeouts": true, "fd-exhaustion": true}
+
 // runShipped runs scenarios side by side: nothing that is looked at depends on speed.
 func runShipped(t *testing.T, cases []shippedCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if !always[c.name] {
+				atLeisure(t)
+			}
 			text, err := os.ReadFile(filepath.Join("..", "..", "scenarios", c.name+".yaml"))
 			if err != nil {
 				t.Fatal(err)
