@@ -24,11 +24,11 @@ build: ## bin/wsgauge
 quickstart: setup build ## compare a direct connection, the reference tunnel and Apache's three MPMs
 	bin/wsgauge run quickstart
 
-# One package at a time: many tests start real servers and watch their times. In the last
-# package most wait for times that a configuration sets.
+# The last package starts whole runs and watches their times, so it is alone; most of its
+# tests wait for times that a configuration sets.
 .PHONY: test
 test: setup setup-backends vet ## all tests; shipped scenarios only where the suite shows nothing else of it
-	$(GO) test -p 1 -timeout 9m $$($(GO) list ./... | grep -v cmd/wsgauge)
+	$(GO) test -p 2 -timeout 9m $$($(GO) list ./... | grep -v cmd/wsgauge)
 	$(GO) test -parallel 4 -timeout 9m ./cmd/wsgauge
 
 .PHONY: test-scenarios

@@ -173,13 +173,13 @@ func (r *run) spreadBackends() {
 	}
 }
 
-// pathOf is the path of a connect step: its own, or where it has none that of a backend
-// which runs already.
-func (t *trial) pathOf(asked string) string {
-	if b := t.run.backend.remote; b != nil && asked == "/" {
+// path is the path of connects that name none: that of a backend which runs already, or
+// the root.
+func (t *trial) path() string {
+	if b := t.run.backend.remote; b != nil {
 		return b.path
 	}
-	return asked
+	return "/"
 }
 
 // direct tells whether clients connect to the backend itself.

@@ -56,7 +56,7 @@ func (c *course) connect(step scenarios.Step) *loadgen.StepPlan {
 	s := step.Connect
 	g := c.group(s.Group)
 	p := &loadgen.ConnectPlan{First: g.total, Count: s.Connections, Rate: s.Rate, Timeout: s.Timeout,
-		OnTimeout: s.OnTimeout, Path: c.trial.pathOf(s.Path), Headers: s.Headers, Subprotocol: s.Subprotocol, TLS: loadgen.TLSOptions{Min: s.TLS.Min, Max: s.TLS.Max, Resumption: s.TLS.Resumption},
+		OnTimeout: s.OnTimeout, Path: s.Path, Headers: s.Headers, Subprotocol: s.Subprotocol, TLS: loadgen.TLSOptions{Min: s.TLS.Min, Max: s.TLS.Max, Resumption: s.TLS.Resumption},
 		Seed: c.seed(step.ID), Behave: s.Behave, Lifetime: s.Lifetime, UntilFailure: s.Until == "failure"}
 	if r := s.Reconnect; r != nil {
 		p.Reconnect = &loadgen.ReconnectPlan{After: r.After, Factor: r.Factor, Jitter: r.Jitter, Max: r.Max}

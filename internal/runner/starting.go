@@ -51,7 +51,7 @@ func (t *trial) up(ctx context.Context) error {
 	as := loadgen.Assignment{Realtime: agents,
 		Agents: r.spread.agents, Workers: r.scenario.Agents.Workers,
 		Seed: r.scenario.Seed, Nice: r.record.Placement.AgentsNice, Addrs: t.instance.Addrs, Sources: t.site.sources,
-		Host: t.instance.Addrs[0].String(), Path: "/"}
+		Host: t.instance.Addrs[0].String(), Path: t.path()}
 	if b := r.backend.remote; b != nil && t.direct() {
 		as.Host = b.host
 	}
@@ -151,7 +151,7 @@ func (t *trial) echo(ctx context.Context, addr netip.AddrPort, wss bool) error {
 	}
 	ctx, done := context.WithTimeout(ctx, 5*time.Second)
 	defer done()
-	return echo.ProbeTLS(ctx, addr, addr.String(), t.pathOf("/"), t.site.probe, config)
+	return echo.ProbeTLS(ctx, addr, addr.String(), t.path(), t.site.probe, config)
 }
 
 // ready waits for an echo through addr: an open port proves nothing.
