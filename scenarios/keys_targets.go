@@ -14,7 +14,7 @@ type rawBalancer struct {
 // by the builder, which can say so.
 type rawPeer struct {
 	section
-	Timeout duration `json:"timeout,omitempty" min:"1ms" example:"60s" jsonschema:"nginx: proxy_read_timeout and proxy_send_timeout. HAProxy: timeout tunnel. Without it: the proxy's own default. Caddy has none."`
+	Timeout duration `json:"timeout,omitempty" min:"1ms" example:"60s" jsonschema:"nginx: proxy_read_timeout and proxy_send_timeout. HAProxy: timeout tunnel. Without it: nginx's own 60s, and 5 minutes of HAProxy, which has no limit of its own. Caddy has none."`
 	Limit   count    `json:"limit,omitempty" max:"10000000" example:"1024" jsonschema:"nginx: worker_connections, of which a tunnel takes two. HAProxy: maxconn. Without it: the proxy's own default. Caddy has none."`
 	Workers count    `json:"workers,omitempty" max:"1024" example:"2" jsonschema:"nginx: worker_processes. HAProxy: nbthread. Without it: the proxy's own default. Caddy has none."`
 	TLS     rawTLS   `json:"tls,omitempty" jsonschema:"Which legs of it speak TLS. Without it clients connect by ws, and the backend is spoken to as it speaks."`
